@@ -1,0 +1,1 @@
+"""Where Starlette ends: sockets and requests in, calls to a session out."""

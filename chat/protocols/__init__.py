@@ -1,0 +1,1 @@
+"""Frames to commands and results to frames, without any input or output of their own."""
