@@ -1,0 +1,39 @@
+"""PartHealth: how one part of the server is, and what the parts make together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+OK = "ok"
+DEGRADED = "degraded"
+FAILING = "failing"
+
+
+class PartHealth(msgspec.Struct, frozen=True):
+    """How one part is; `critical` says that writes fail without it.
+
+    `reason` is shown to everybody. `since_ms` (UTC) is when the part became as it is, 0 where unknown.
+    """
+
+    part: str
+    ok: bool
+    reason: str = ""
+    since_ms: int = 0
+    critical: bool = True
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the server is: ok, degraded while writes still work, or failing."""
+
+    status: str
+    parts: list[PartHealth]
+
+
+def together(parts: Sequence[PartHealth]) -> Health:
+    """Judge the whole by its parts: one that fails degrades it, a critical one fails it."""
+    broken = [part for part in parts if not part.ok]
+    if any(part.critical for part in broken):
+        return Health(FAILING, list(parts))
+    return Health(DEGRADED if broken else OK, list(parts))
