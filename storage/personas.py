@@ -1,0 +1,51 @@
+"""Which persona lives in which file: opens, migrates and closes them. `main` is the first of many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chat.errors import Unknown
+from chat.ids import MAIN, PERSONA
+from chat.observer import Observer
+from chat.settings import Settings
+from storage.sqlite import SQLiteStore
+
+
+class PersonaFiles:
+    """The database files of one data folder, by persona."""
+
+    def __init__(self, settings: Settings, observer: Observer) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._open: dict[str, SQLiteStore] = {}
+
+    async def open(self, persona: str) -> SQLiteStore:
+        """Open a persona's file, once; see SQLiteStore.open for what it raises."""
+        store = self._open.get(persona)
+        if store is None:
+            path = path_of(Path(self._settings.data), persona)
+            store = SQLiteStore(persona, path, self._settings, self._observer)
+            await store.open()
+            self._open[persona] = store
+        return store
+
+    async def close(self) -> None:
+        """Close every file, the last opened first."""
+        while self._open:
+            _, store = self._open.popitem()
+            await store.close()
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return the bytes of each open file and of its WAL, by file name."""
+        return {store.path.name: store.sizes() for store in self._open.values()}
+
+    def generations(self) -> dict[str, int]:
+        """Return the number of each open file's current generation, by file name."""
+        return {store.path.name: store.timeline.current.number for store in self._open.values()}
+
+
+def path_of(folder: Path, persona: str) -> Path:
+    """Return where a persona's file is; raises Unknown for what is no persona, so that no other file is ever named."""
+    if not PERSONA.match(persona):
+        raise Unknown
+    return folder / (f"{MAIN}.db" if persona == MAIN else f"persona_{persona}.db")

@@ -1,0 +1,218 @@
+"""SQLiteStore: one database file with one writer and a few readers, behind the chat's Store interface."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chat.commands import GetConversation, GetMessage, ListConversations, ListMembers, ReadHistory
+from chat.errors import Problem, Unknown
+from chat.ids import uuid_of
+from chat.models import Conversation, Listing, MemberPage, Message, Page
+from chat.observer import Observer
+from chat.settings import Settings
+from chat.store import Committed, Draft, Recovered, StoreFailed
+from chat.timeline import SWAPPED, Claim, Timeline
+from storage import batch, generations, migrate, reading, rows
+from storage.connection import HeldConnection, Readers, Tuning
+from storage.engine import sqlite3
+from storage.listing import listing
+from storage.lock import FileLock
+from storage.writing import Writing
+
+logger = logging.getLogger("palaver.storage")
+
+Identity = tuple[int, int, int, int]
+"""Device and inode of the database file, and of its WAL."""
+
+
+class SQLiteStore:
+    """One file. `open` before use, `close` at the end; `commit` and `reopen` are for its one writer alone."""
+
+    def __init__(self, persona: str, path: Path, settings: Settings, observer: Observer) -> None:
+        self.persona = persona
+        self.path = path
+        self._settings = settings
+        self._lock = FileLock(path)
+        self._readers = Readers(path, settings, observer)
+        self._writer: HeldConnection | None = None
+        self._timeline = Timeline([])
+        self._writing: Writing | None = None
+        self._identity: Identity | None = None
+        self._damaged = False
+
+    @property
+    def timeline(self) -> Timeline:
+        """Return the file's generations; the last is the one that writes."""
+        return self._timeline
+
+    async def open(self) -> None:
+        """Lock, migrate and begin a generation.
+
+        Raises AlreadyServed, MigrationRefused or StoreFailed, each with what to do.
+        """
+        self._lock.acquire()
+        try:
+            self._writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
+            await self._writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
+            await self._begin_generation(self._writer, "start of the server")
+            await self._readers.open()
+        except BaseException:
+            await self._close_connections()
+            self._lock.release()
+            raise
+
+    async def close(self) -> None:
+        """End the generation cleanly and give the file back."""
+        if self._writer is not None:
+            try:
+                number = self._timeline.current.number
+                await self._writer.run(lambda connection: generations.end(connection, number))
+            except sqlite3.Error as error:
+                logger.warning("the generation of %s did not end cleanly: %s", self.path.name, error)
+        await self._close_connections()
+        self._lock.release()
+
+    async def commit(self, drafts: Sequence[Draft]) -> list[Committed | Problem]:
+        """Write a batch in one transaction; see Store.commit."""
+        writer, writing = self._writer, self._writing
+        if writer is None or writing is None:
+            raise StoreFailed(f"{self.path.name} is not open")
+        return await writer.run(lambda connection: self._write(connection, writing, drafts))
+
+    async def reopen(self) -> None:
+        """Replace the writing connection; see Store.reopen. A file that is gone is never made anew."""
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = self._writing = None
+        if not self.path.exists():
+            raise StoreFailed(f"{self.path} is gone: put it back, or stop the server and restore it")
+        swapped = self._identity is not None and self._identity[:2] != _inode(self.path)
+        writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
+        try:
+            if self._damaged:
+                await writer.run(_check_pages)
+            await writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
+            await self._begin_generation(writer, "reopened after a failure", SWAPPED if swapped else None)
+            if swapped:
+                await self._readers.close()
+                await self._readers.open()
+        except (sqlite3.Error, migrate.MigrationRefused, StoreFailed) as error:
+            await writer.close()
+            self._writing = None
+            raise StoreFailed(str(error)) from error
+        self._writer = writer
+
+    async def recover(
+        self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
+    ) -> Recovered:
+        """Read membership, footing and events in one transaction; see Store.recover."""
+        async with self._readers.snapshot() as reader:
+            return await reading.recover(
+                reader, self._timeline_now, user, conversation_id, claim, events_max, bytes_max
+            )
+
+    async def page(self, user: str, query: ReadHistory, limit: int) -> Page:
+        """Read a page and the position in one transaction; see Store.page."""
+        async with self._readers.snapshot() as reader:
+            return await reading.page(reader, self._timeline_now, user, query, limit)
+
+    async def message(self, user: str, query: GetMessage) -> Message:
+        """Read one message or its tombstone; see Store.message."""
+        async with self._readers.snapshot() as reader:
+            return await reading.message(reader, self._timeline_now, user, query.conversation_id, query.seq)
+
+    async def conversation(self, user: str, query: GetConversation) -> Conversation:
+        """Read one conversation as `user` sees it; see Store.conversation."""
+        name = uuid_of(query.conversation_id)
+        unread_max = self._settings.unread_count_max
+        async with self._readers.snapshot() as reader:
+            row = await reader.fetch_one("conversations", "view", user=user, uuid=name, unread_max=unread_max)
+        if row is None:
+            raise Unknown
+        return rows.conversation_of(row, self.persona, self._timeline)
+
+    async def conversations(self, user: str, query: ListConversations, limit: int) -> Listing:
+        """List the conversations of `user`; see Store.conversations."""
+        statement = listing(user, query, limit + 1, self._settings.unread_count_max)
+        async with self._readers.snapshot() as reader:
+            found = await reader.query(statement)
+        shown = found[:limit]
+        following = f"{shown[-1][6]}.{shown[-1][0]}" if len(found) > limit else None
+        items = [rows.conversation_of(row, self.persona, self._timeline) for row in shown]
+        return Listing(items=items, next=following)
+
+    async def members(self, user: str, query: ListMembers, limit: int) -> MemberPage:
+        """List the members in order of joining; see Store.members."""
+        async with self._readers.snapshot() as reader:
+            return await reading.members(reader, user, query, limit)
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the bytes of the database file and of its WAL."""
+        return _size(self.path), _size(_wal_of(self.path))
+
+    def _timeline_now(self) -> Timeline:
+        return self._timeline
+
+    def _write(self, connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Committed | Problem]:
+        # A deleted or replaced file can still be written to, and whatever goes there is lost: look before each batch.
+        if self._identity != _identity(self.path):
+            writing.forget()
+            raise StoreFailed(f"{self.path} was moved, deleted or replaced while the server was running")
+        try:
+            return batch.write(connection, writing, drafts)
+        except StoreFailed as error:
+            # OperationalError is the disk's or another process's doing; its parent means damaged pages.
+            self._damaged = type(error.__cause__) is sqlite3.DatabaseError
+            raise
+
+    async def _begin_generation(self, writer: HeldConnection, cause: str, kind: str | None = None) -> None:
+        settings = self._settings
+        self._timeline = await writer.run(
+            lambda connection: generations.begin(connection, cause, settings.synchronous, kind)
+        )
+        self._identity = _identity(self.path)
+        self._writing = Writing(
+            self.persona,
+            self._timeline,
+            unread_max=settings.unread_count_max,
+            members_max=settings.members_max,
+        )
+
+    async def _close_connections(self) -> None:
+        await self._readers.close()
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = self._writing = None
+
+
+def _check_pages(connection: Any) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"the database is damaged ({found}): stop the server and restore it")
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        return *_inode(path), *_inode(_wal_of(path))
+    except OSError:
+        return None
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
