@@ -1,0 +1,68 @@
+"""Core: the collaborators that every door works with, made once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chat.auth import Authenticator
+from chat.broker import Broker
+from chat.errors import Unknown
+from chat.health import PartHealth
+from chat.hub import Client, Hub
+from chat.ids import persona_of
+from chat.limits import TokenBuckets
+from chat.models import User
+from chat.observer import Observer
+from chat.presence import Typing
+from chat.session import Session
+from chat.settings import Settings
+from chat.store import Store
+from chat.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """One database file that is open: what reads it, and what writes it."""
+
+    store: Store
+    writer: Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What the doors share. `files` is the open database files by persona; `main` is always among them."""
+
+    settings: Settings
+    authenticator: Authenticator
+    files: dict[str, OpenFile]
+    hub: Hub
+    broker: Broker
+    observer: Observer
+    limiter: TokenBuckets
+    logins: TokenBuckets
+    typing: Typing
+    exposition: Callable[[str], tuple[str, bytes]]
+
+    def session(self, user: User, client: Client | None = None) -> Session:
+        """Let `user` in, over a connection or for one request."""
+        return Session(self, user, client)
+
+    def file_of(self, conversation_id: str) -> OpenFile:
+        """Find the file that a conversation lives in; raises Unknown where no file is open for its persona."""
+        file = self.files.get(persona_of(conversation_id))
+        if file is None:
+            raise Unknown
+        return file
+
+    def health(self) -> list[PartHealth]:
+        """Say how each part is, with the reason where one is not well."""
+        return [
+            PartHealth(
+                part=f"writer of {persona}",
+                ok=not file.writer.failure,
+                reason=file.writer.failure,
+                since_ms=file.writer.failed_ms if file.writer.failure else 0,
+            )
+            for persona, file in self.files.items()
+        ]

@@ -1,0 +1,139 @@
+"""Session: one authenticated user. People, bots, REST and sockets all call `handle`, and nothing else decides."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from chat.broker import Ephemeral
+from chat.commands import (
+    AddMember,
+    Command,
+    CreateConversation,
+    DeleteConversation,
+    DeleteMessage,
+    EditMessage,
+    GetConversation,
+    GetMessage,
+    ListConversations,
+    ListMembers,
+    MarkRead,
+    ReadEvents,
+    ReadHistory,
+    ReadPresence,
+    RemoveMember,
+    SendMessage,
+    ShowTyping,
+    UpdateConversation,
+    UpdateMember,
+)
+from chat.drafts import Drafter
+from chat.errors import BadRequest, MethodNotFound, TooManyRequests, UnrecoverablePosition
+from chat.hub import Client
+from chat.ids import MAIN
+from chat.models import EventPage, User
+from chat.presence import Presence, present
+from chat.store import Answer
+from chat.timeline import Claim
+
+if TYPE_CHECKING:
+    from chat.core import Core
+
+
+class Session:
+    """What one user may do. `client` is his connection where he has one: a live subscription proves membership."""
+
+    def __init__(self, core: Core, user: User, client: Client | None = None) -> None:
+        self.user = user
+        self._core = core
+        self._client = client
+        self._drafter = Drafter(core.settings)
+
+    def handle(self, command: Command) -> Awaitable[Any]:
+        """Start a command, at once; the answer comes later. Raises, or settles with, a Problem.
+
+        What is written is queued before this returns, so that one user's commands are taken in his order; it comes
+        back as a future, everything else as a coroutine.
+        """
+        self._limit()
+        match command:
+            case SendMessage() | EditMessage() | DeleteMessage() | MarkRead():
+                return self._write(command)
+            case AddMember() | UpdateMember() | RemoveMember() | UpdateConversation() | DeleteConversation():
+                return self._write(command)
+            case CreateConversation():
+                return self._core.files[MAIN].writer.submit(self._drafter.draft(self.user, command))
+            case ShowTyping():
+                return self._show_typing(command)
+            case ReadPresence():
+                return self._presence(command)
+            case _:
+                return self._read(command)
+
+    def _read(self, command: Command) -> Awaitable[Any]:
+        settings = self._core.settings
+        match command:
+            case ReadHistory():
+                limit = _cut(command.limit, settings.page_default, settings.page_max)
+                _check_one_anchor(command)
+                return self._core.file_of(command.conversation_id).store.page(self.user.id, command, limit)
+            case ReadEvents():
+                return self._events(command)
+            case GetMessage():
+                return self._core.file_of(command.conversation_id).store.message(self.user.id, command)
+            case GetConversation():
+                return self._core.file_of(command.conversation_id).store.conversation(self.user.id, command)
+            case ListConversations():
+                limit = _cut(command.limit, settings.listing_default, settings.listing_max)
+                return self._core.files[MAIN].store.conversations(self.user.id, command, limit)
+            case ListMembers():
+                limit = _cut(command.limit, settings.listing_default, settings.listing_max)
+                return self._core.file_of(command.conversation_id).store.members(self.user.id, command, limit)
+        raise MethodNotFound
+
+    def _limit(self) -> None:
+        wait_s = self._core.limiter.take(self.user.id)
+        if wait_s:
+            raise TooManyRequests(retry_after_s=wait_s)
+
+    def _write(self, command: Any) -> Awaitable[Answer]:
+        file = self._core.file_of(command.conversation_id)
+        return file.writer.submit(self._drafter.draft(self.user, command))
+
+    async def _events(self, command: ReadEvents) -> EventPage:
+        settings = self._core.settings
+        limit = _cut(command.limit, settings.page_default, settings.recover_events_max)
+        claim = Claim(command.epoch, command.offset, command.seen)
+        store = self._core.file_of(command.conversation_id).store
+        found = await store.recover(
+            self.user.id, command.conversation_id, claim, limit, settings.recover_bytes_max
+        )
+        if not found.recovered:
+            raise UnrecoverablePosition
+        following = found.events[-1].seq if found.more else None
+        return EventPage(items=found.events, next=following, epoch=found.epoch, offset=found.top.seq)
+
+    async def _show_typing(self, command: ShowTyping) -> None:
+        await self._require_membership(command.conversation_id)
+        if self._core.typing.is_news(self.user.id, command.conversation_id):
+            self._core.broker.publish_ephemeral(Ephemeral(command.conversation_id, "typing", self.user.id))
+
+    async def _presence(self, command: ReadPresence) -> Presence:
+        await self._require_membership(command.conversation_id)
+        return present(self._core.hub, command.conversation_id)
+
+    async def _require_membership(self, conversation_id: str) -> None:
+        if self._client is not None:
+            subscription = self._client.subscriptions.get(conversation_id)
+            if subscription is not None and subscription.live:
+                return
+        await self._core.file_of(conversation_id).store.recover(self.user.id, conversation_id, None, 0, 0)
+
+
+def _cut(limit: int | None, default: int, maximum: int) -> int:
+    return min(default if limit is None else limit, maximum)
+
+
+def _check_one_anchor(query: ReadHistory) -> None:
+    if sum(anchor is not None for anchor in (query.before, query.after, query.around)) > 1:
+        raise BadRequest("name one of before, after and around")

@@ -1,0 +1,153 @@
+"""Writer: the only place where a draft becomes durable. One per database file; whatever gathered while one batch
+commits is the next batch, so that one fsync pays for many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from chat.broker import Broker
+from chat.errors import Internal, Problem, TooManyRequests, Unavailable
+from chat.observer import Observer
+from chat.settings import Settings
+from chat.store import Answer, Committed, Draft, Store, StoreFailed
+
+logger = logging.getLogger("palaver.writer")
+
+
+class _Waiting:
+    """A draft, who waits for it, and since when (monotonic seconds)."""
+
+    __slots__ = ("answer", "draft", "since_s")
+
+    def __init__(self, draft: Draft, answer: asyncio.Future[Answer]) -> None:
+        self.draft = draft
+        self.answer = answer
+        self.since_s = time.monotonic()
+
+
+class Writer:
+    """Takes drafts into a bounded queue and settles each with its answer once it is durable.
+
+    `failure` says why writing is off, and is empty while it is on; `failed_ms` is since when (Unix milliseconds).
+    """
+
+    def __init__(
+        self, store: Store, broker: Broker, observer: Observer, settings: Settings, reopened: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._observer = observer
+        self._settings = settings
+        self._reopened = reopened
+        self._queue: deque[_Waiting] = deque()
+        self._work = asyncio.Event()
+        self._closing = False
+        self.failure = ""
+        self.failed_ms = 0
+
+    @property
+    def queue_depth(self) -> int:
+        """Return how many drafts wait for the next batch."""
+        return len(self._queue)
+
+    def submit(self, draft: Draft) -> asyncio.Future[Answer]:
+        """Queue a draft; the future settles with its answer after the commit, or with the Problem that refused it.
+
+        Raises TooManyRequests when the queue is full, and Unavailable while writing is off.
+        """
+        if self.failure:
+            raise Unavailable(retry_after_s=self._settings.write_retry_s)
+        if self._closing:
+            raise Unavailable("the server is stopping; try again", retry_after_s=self._settings.write_retry_s)
+        if len(self._queue) >= self._settings.write_queue_max:
+            raise TooManyRequests("the server has more to write than it can; try again", retry_after_s=1.0)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(draft, answer))
+        self._work.set()
+        return answer
+
+    async def run(self) -> None:
+        """Write batches until `close`; what is queued by then is still written."""
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._work.clear()
+                await self._work.wait()
+                continue
+            await self._write(self._take())
+
+    def close(self) -> None:
+        """Take no more drafts; `run` returns when the queue is empty."""
+        self._closing = True
+        self._work.set()
+
+    def _take(self) -> list[_Waiting]:
+        count = min(len(self._queue), self._settings.write_batch_max)
+        return [self._queue.popleft() for _ in range(count)]
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        started_s = time.monotonic()
+        try:
+            outcomes = await self._store.commit([waiting.draft for waiting in batch])
+        except StoreFailed as error:
+            self._fail(batch, str(error))
+            await self._mend()
+            return
+        except Exception:
+            logger.exception("a batch failed for a reason that is not the database's")
+            self._refuse(batch, Internal())
+            return
+        self._observer.committed(len(batch), time.monotonic() - started_s)
+        self._settle(batch, outcomes)
+
+    def _settle(self, batch: list[_Waiting], outcomes: Sequence[Committed | Problem]) -> None:
+        """Answer the senders, then publish. The loop runs both in that order, while the next batch commits."""
+        committed = []
+        now_s = time.monotonic()
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Committed):
+                committed.append(outcome)
+                if not waiting.answer.done():
+                    waiting.answer.set_result(outcome.answer)
+            elif not waiting.answer.done():
+                waiting.answer.set_exception(outcome)
+            self._observer.acked(now_s - waiting.since_s)
+        if committed:
+            asyncio.get_running_loop().call_soon(self._broker.publish, committed)
+
+    def _fail(self, batch: list[_Waiting], reason: str) -> None:
+        """Turn writing off. Nobody knows whether the batch was stored: its keys let every sender ask again."""
+        self.failure = reason
+        self.failed_ms = time.time_ns() // 1_000_000
+        logger.error("writing is off: %s", reason)
+        self._refuse(batch, Unavailable(retry_after_s=self._settings.write_retry_s))
+
+    def _refuse(self, batch: Sequence[_Waiting], problem: Problem) -> None:
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(problem)
+
+    async def _mend(self) -> None:
+        """Reopen until it works, refusing meanwhile what was queued; then let the listeners catch up from the database."""
+        while True:
+            waiting = list(self._queue)
+            self._queue.clear()
+            self._refuse(waiting, Unavailable(retry_after_s=self._settings.write_retry_s))
+            try:
+                await self._store.reopen()
+                break
+            except StoreFailed as error:
+                if str(error) != self.failure:
+                    logger.error("writing is still off: %s", error)
+                self.failure = str(error)
+            if self._closing:
+                return
+            await asyncio.sleep(self._settings.write_retry_s)
+        logger.warning("writing is on again, after %s", self.failure)
+        self.failure = ""
+        self._reopened()
