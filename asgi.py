@@ -1,0 +1,119 @@
+"""The composition root: settings → storage, writer, hub, core, routes; and the lifespan that opens and closes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import storage.engine  # first: puts the right SQLite in place
+
+# isort: split
+from starlette.applications import Starlette
+
+from chat.version import VERSION
+from chat.auth import Authenticator, load_secret
+from chat.broker import MemoryBroker
+from chat.core import Core, OpenFile
+from chat.endpoints.middleware import middleware
+from chat.endpoints.problems import exception_handlers
+from chat.endpoints.sockets import Sockets
+from chat.errors import INSUFFICIENT_STATE
+from chat.hub import Hub
+from chat.ids import MAIN
+from chat.limits import TokenBuckets
+from chat.positions import Positions
+from chat.presence import Typing
+from chat.routes import routes
+from chat.settings import Settings
+from chat.writer import Writer
+from ops.doctor import check_start
+from ops.metrics import FileGauges, Gauges, Metrics
+from storage.personas import PersonaFiles
+
+
+class State(TypedDict):
+    """What the lifespan leaves for the server: how to say goodbye to all sockets."""
+
+    drain: Callable[[], Awaitable[None]]
+
+
+def build(settings: Settings) -> Starlette:
+    """Make the application; nothing is opened before its lifespan begins."""
+    return Starlette(
+        routes=routes(),
+        middleware=middleware(settings),
+        exception_handlers=exception_handlers(),
+        lifespan=partial(_lifespan, settings=settings),
+    )
+
+
+def _lifespan(app: Starlette, *, settings: Settings) -> AbstractAsyncContextManager[State]:
+    return _open(app, settings)
+
+
+@asynccontextmanager
+async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
+    """Open everything, serve, and close it in the order in which nothing acked is lost: writer first, then the files."""
+    check_start(settings)
+    metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
+    files = PersonaFiles(settings, metrics)
+    try:
+        core = await _core(settings, metrics, files)
+        sockets = Sockets(settings.shutdown_spread_s)
+        app.state.core, app.state.sockets = core, sockets
+        async with asyncio.TaskGroup() as tasks:
+            for file in core.files.values():
+                tasks.create_task(file.writer.run())
+            positions = tasks.create_task(Positions(core).run())
+            yield State(drain=sockets.drain)
+            positions.cancel()
+            for file in core.files.values():
+                file.writer.close()
+    finally:
+        await files.close()
+
+
+async def _core(settings: Settings, metrics: Metrics, files: PersonaFiles) -> Core:
+    hub = Hub(settings, metrics)
+    broker = MemoryBroker()
+    broker.listen(hub)
+    store = await files.open(MAIN)
+    reopened = partial(hub.end_all, lambda channel: channel.startswith(f"{MAIN}:"), INSUFFICIENT_STATE)
+    opened = {MAIN: OpenFile(store, Writer(store, broker, metrics, settings, reopened))}
+    return Core(
+        settings=settings,
+        authenticator=Authenticator(settings, load_secret(settings)),
+        files=opened,
+        hub=hub,
+        broker=broker,
+        observer=metrics,
+        limiter=TokenBuckets(settings.command_rate_per_s, settings.command_burst),
+        logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),
+        typing=Typing(settings.typing_interval_s),
+        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened)),
+    )
+
+
+def _gauges(hub: Hub, files: PersonaFiles, opened: dict[str, OpenFile]) -> Gauges:
+    sizes, generations = files.sizes(), files.generations()
+    failing = any(file.writer.failure for file in opened.values())
+    return Gauges(
+        connections=len(hub.clients),
+        subscriptions=hub.subscription_count,
+        write_queue_depth=sum(file.writer.queue_depth for file in opened.values()),
+        files={
+            name: FileGauges(database_bytes, wal_bytes, not failing, generations[name])
+            for name, (database_bytes, wal_bytes) in sizes.items()
+        },
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Build `app` when a server asks for it, as in `uvicorn asgi:app`; importing this module does nothing."""
+    if name == "app":
+        return build(Settings.from_environment())
+    raise AttributeError(name)

@@ -1,0 +1,93 @@
+"""The structs of the wire as JSON Schema: what msgspec derives, with each field's notes and limits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from chat.commands import KEY_BYTES_MAX, USER_BYTES_MAX
+from chat.endpoints.field_notes import FIELD_NOTES
+from chat.endpoints.operation import BodyRule, Operation
+
+Schema = dict[str, Any]
+"""A piece of JSON Schema or OpenAPI, which nests as it likes."""
+
+TEMPLATE = "#/components/schemas/{name}"
+
+KEY_LIMITS: Schema = {"minLength": 1, "maxLength": KEY_BYTES_MAX}
+USER_LIMITS: Schema = {"minLength": 1, "maxLength": USER_BYTES_MAX, "pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+FIELD_LIMITS: Mapping[str, Schema] = {
+    "client_message_id": KEY_LIMITS,
+    "cursor": {"pattern": r"^[0-9]{1,16}\.[0-9]{1,16}$"},
+    "idempotency_key": KEY_LIMITS,
+    "members": USER_LIMITS,
+    "user": USER_LIMITS,
+}
+"""What is checked by a function, as it counts bytes or as only the store knows it; here for strings."""
+
+
+def reference(struct: type[msgspec.Struct]) -> Schema:
+    """Point to a struct's schema among the components."""
+    return {"$ref": TEMPLATE.format(name=struct.__name__)}
+
+
+def schemas(operations: Sequence[Operation], *more: type[msgspec.Struct]) -> Schema:
+    """Describe every struct that the operations decode or answer with, and `more`, by name."""
+    described = [operation for operation in operations if operation.body is not None]
+    bodies = [operation.body for operation in described if operation.body is not None]
+    answers = [answer.body for each in operations for answer in each.answers if answer.body is not None]
+    rules = {body.__name__: each.rule for body, each in zip(bodies, described, strict=True)}
+    _, found = msgspec.json.schema_components(
+        dict.fromkeys([*bodies, *answers, *more]), ref_template=TEMPLATE
+    )
+    inputs = {body.__name__ for body in bodies}
+    return {
+        name: _ruled(_noted(schema, limited=name in inputs), rules.get(name))
+        for name, schema in sorted(found.items())
+    }
+
+
+def parameter_schemas(struct: type[msgspec.Struct]) -> dict[str, Schema]:
+    """Describe each field of a struct that decodes path and query."""
+    _, found = msgspec.json.schema_components([struct])
+    properties: dict[str, Schema] = found[struct.__name__]["properties"]
+    return {name: _limited(name, _present(schema)) for name, schema in properties.items()}
+
+
+def _noted(schema: Schema, *, limited: bool) -> Schema:
+    properties = schema.get("properties", {})
+    for name, inner in properties.items():
+        noted = {"description": FIELD_NOTES[name], **inner} if name in FIELD_NOTES else inner
+        properties[name] = _limited(name, noted) if limited else noted
+    return {**schema, "description": inspect.cleandoc(schema.get("description", ""))}
+
+
+def _limited(name: str, schema: Schema) -> Schema:
+    limits = FIELD_LIMITS.get(name)
+    if limits is None:
+        return schema
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_limited(name, option) for option in schema["anyOf"]]}
+    if schema.get("type") == "array":
+        return {**schema, "items": _limited(name, schema["items"])}
+    return {**schema, **limits} if schema.get("type") == "string" else schema
+
+
+def _present(schema: Schema) -> Schema:
+    # In an address null is absence: a parameter is what it is when it is there.
+    if "anyOf" in schema:
+        return next(option for option in schema["anyOf"] if option.get("type") != "null")
+    return {key: value for key, value in schema.items() if key != "default"}
+
+
+def _ruled(schema: Schema, rule: BodyRule | None) -> Schema:
+    if rule is None:
+        return schema
+    properties = {
+        name: {**inner, **rule.limits.get(name, {})} for name, inner in schema["properties"].items()
+    }
+    ruled = {**schema, "properties": properties, "required": [*schema.get("required", ()), *rule.required]}
+    return {**ruled, "anyOf": list(rule.any_of)} if rule.any_of else ruled

@@ -1,0 +1,176 @@
+"""Messages over REST: send, page, get, edit, delete."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.responses import Response
+
+from chat.commands import DeleteMessage, EditMessage, GetMessage, ReadHistory, SendMessage
+from chat.endpoints.operation import Answer, Asked, BodyRule, Operation, Values, body_of, parameters_of
+from chat.endpoints.preconditions import etag, is_unchanged
+from chat.endpoints.responses import page_response, page_url, place, versioned
+from chat.errors import (
+    BadRequest,
+    KeyReused,
+    NotAvailable,
+    PermissionDenied,
+    ReplayRefused,
+    Unknown,
+    UnrecoverablePosition,
+    VersionMismatch,
+)
+from chat.models import Message, Page, User
+from chat.store import Changed, Sent
+
+TAG = "messages"
+ALL = "/v1/conversations/{conversation_id}/messages"
+ONE = "/v1/conversations/{conversation_id}/messages/{seq}"
+CURSORS = ("before", "after", "around")
+
+
+class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of messages, ascending, and the conversation's position in the same moment.
+
+    `next` is the address of the page that follows in the direction of reading, or null.
+    """
+
+    items: list[Message]
+    next: str | None
+    epoch: str
+    offset: int
+
+
+def sent(asked: Asked, answer: Sent) -> Response:
+    """Answer a send: 201, or 200 for a duplicate."""
+    location = place("conversations", answer.conversation_id, "messages", answer.seq)
+    return versioned(answer, answer.version, 200 if answer.duplicate else 201, location)
+
+
+def paged(asked: Asked, answer: Page) -> Response:
+    """Answer with a page of history."""
+    following = _following(asked, answer.next) if answer.next is not None else None
+    page = MessagePage(items=answer.items, next=following, epoch=answer.epoch, offset=answer.offset)
+    return page_response(page, following)
+
+
+def shown(asked: Asked, answer: Message) -> Response:
+    """Answer with one message, or 304 where the client has this version already."""
+    if is_unchanged(asked.request, answer.version):
+        return Response(status_code=304, headers={"etag": etag(answer.version)})
+    return versioned(answer, answer.version)
+
+
+def changed(asked: Asked, answer: Changed) -> Response:
+    """Answer an edit or a deletion, with the version that it made."""
+    return versioned(answer, answer.version)
+
+
+def one_cursor(values: Values, user: User) -> Values:
+    """Refuse more than one of before, after and around."""
+    if sum(values.get(name) is not None for name in CURSORS) > 1:
+        raise BadRequest("give one of before, after and around, not several")
+    return values
+
+
+def _following(asked: Asked, seq: int) -> str:
+    command = asked.command
+    assert isinstance(command, ReadHistory)
+    if command.after is not None:
+        return page_url(asked.request, after=seq, limit=command.limit)
+    return page_url(asked.request, before=seq, limit=command.limit)
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path=ALL,
+        name="send_message",
+        tag=TAG,
+        summary="Send a message, exactly once",
+        notes="The key is needed: make one for each message, and use it again whenever the answer did not "
+        "come. It is permanent: the same key gives the first answer for ever, and is refused (409) with "
+        "another content. The header Idempotency-Key may carry it instead of the body, bare or quoted. The "
+        "answer comes when the message is durable. A `role` other than `user` needs the scope `assistant`.",
+        command=SendMessage,
+        parameters=parameters_of(SendMessage, ALL),
+        body=body_of(SendMessage, ALL, optional=("client_message_id",)),
+        example={"client_message_id": "0b9f6f4e-6d0c-4c0e-9a63-0f2f4c1d7a11", "content": "Hello, Bob"},
+        rule=BodyRule(
+            # The header may carry the key, the body is where it is looked for first.
+            required=("client_message_id",),
+            limits={"durability": {"enum": ["committed"]}},
+            any_of=(
+                {"required": ["content"], "properties": {"content": {"minLength": 1}}},
+                {
+                    "required": ["attachments"],
+                    "properties": {"attachments": {"type": "array", "minItems": 1}},
+                },
+            ),
+        ),
+        respond=sent,
+        answers=(
+            Answer(201, "The message is stored.", Sent, ("Location", "ETag")),
+            Answer(200, "The key had sent it before; this is the first answer.", Sent, ("Location", "ETag")),
+        ),
+        refusals=(PermissionDenied, Unknown, KeyReused, ReplayRefused, UnrecoverablePosition, NotAvailable),
+    ),
+    Operation(
+        method="GET",
+        path=ALL,
+        name="list_messages",
+        tag=TAG,
+        summary="Read a page of messages, ascending",
+        notes="The newest page without a cursor. Give at most one of `before`, `after` and `around`. `epoch` "
+        "and `offset` are from the same read transaction: subscribing from there leaves no hole.",
+        command=ReadHistory,
+        parameters=parameters_of(ReadHistory, ALL, *CURSORS, "limit"),
+        compose=one_cursor,
+        respond=paged,
+        answers=(Answer(200, "A page of messages.", MessagePage, ("Link",)),),
+        refusals=(Unknown,),
+    ),
+    Operation(
+        method="GET",
+        path=ONE,
+        name="get_message",
+        tag=TAG,
+        summary="Get one message or its tombstone",
+        command=GetMessage,
+        parameters=parameters_of(GetMessage, ONE),
+        respond=shown,
+        answers=(
+            Answer(200, "The message as it stands today.", Message, ("ETag",)),
+            Answer(304, "The client has this version already (If-None-Match).", None, ("ETag",)),
+        ),
+        refusals=(Unknown,),
+    ),
+    Operation(
+        method="PATCH",
+        path=ONE,
+        name="edit_message",
+        tag=TAG,
+        summary="Give a message another content",
+        notes="What is absent of the other fields stays, null removes.",
+        command=EditMessage,
+        parameters=parameters_of(EditMessage, ONE),
+        body=body_of(EditMessage, ONE),
+        versioned=GetMessage,
+        example={"content": "Hello, Bob!"},
+        respond=changed,
+        answers=(Answer(200, "It was edited.", Changed, ("ETag",)),),
+        refusals=(PermissionDenied, Unknown, KeyReused, UnrecoverablePosition, VersionMismatch),
+    ),
+    Operation(
+        method="DELETE",
+        path=ONE,
+        name="delete_message",
+        tag=TAG,
+        summary="Replace a message by its tombstone",
+        command=DeleteMessage,
+        parameters=parameters_of(DeleteMessage, ONE),
+        versioned=GetMessage,
+        respond=changed,
+        answers=(Answer(200, "It was deleted; its tombstone stays.", Changed, ("ETag",)),),
+        refusals=(PermissionDenied, Unknown, KeyReused, UnrecoverablePosition, VersionMismatch),
+    ),
+)

@@ -1,0 +1,330 @@
+"""SocketCommands: what each command of the Centrifuge protocol does on one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import uuid_utils
+
+from chat import subscribing
+from chat.commands import EpochName
+from chat.core import Core
+from chat.errors import (
+    BAD_REQUEST,
+    CONNECTION_LIMIT,
+    EXPIRED,
+    INVALID_TOKEN,
+    SUBSCRIPTION_EXPIRED,
+    TOO_MANY_REQUESTS,
+    BadRequest,
+    Disconnect,
+    NotAvailable,
+    TooManyRequests,
+    Unauthorized,
+    Unknown,
+    UnrecoverablePosition,
+)
+from chat.hub import Client, Wish
+from chat.ids import USER_CHANNEL
+from chat.models import RowId, User
+from chat.outbox import Outbox
+from chat.protocols import centrifuge_requests as requests
+from chat.protocols.centrifuge_json import encode_result, reply
+from chat.protocols.centrifuge_results import (
+    ConnectResult,
+    HistoryResult,
+    PresenceResult,
+    PresenceStatsResult,
+    RefreshResult,
+    Result,
+    SubRefreshResult,
+    SubscribeResult,
+)
+from chat.protocols.centrifuge_wire import CentrifugeJson, client_info, publication
+from chat.protocols.rpc import decode_rpc
+from chat.session import Session
+from chat.store import Recovered
+from chat.timeline import Claim
+
+VERSION = "palaver"
+TOPICS = frozenset({"typing", "read"})
+TOPICS_MAX = 16
+WIRE = CentrifugeJson()
+
+logger = logging.getLogger("palaver.websocket")
+
+
+class SubscribeData(msgspec.Struct, frozen=True):
+    """What a subscribe request's own `data` may say."""
+
+    seen: RowId | None = None
+    ephemeral: list[str] = []
+
+
+class SubscribedData(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscribe result's `data` says beside the protocol's own fields; `top` is the newest row."""
+
+    epoch: EpochName
+    top: RowId
+    first_seq: int
+    role: str
+    read_seq: int
+
+
+class SocketCommands:
+    """The commands of one connection. `connected` turns true with the first, which tells who speaks."""
+
+    def __init__(self, core: Core, outbox: Outbox, close: Callable[[Disconnect], None], address: str) -> None:
+        self._core = core
+        self._outbox = outbox
+        self._close = close
+        self._address = address
+        self._client: Client | None = None
+        self._session: Session | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expiries: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the connect command was accepted."""
+        return self._session is not None
+
+    def stop(self) -> None:
+        """Leave the hub: nothing is handed to this connection any more."""
+        for timer in (self._expiry, *self._expiries.values()):
+            if timer is not None:
+                timer.cancel()
+        if self._client is not None:
+            self._core.hub.leave(self._client)
+
+    def admit(self) -> None:
+        """Count a command that is no method call against its user's rate; raises TooManyRequests over it."""
+        if self._client is not None:
+            wait_s = self._core.limiter.take(self._client.user.id)
+            if wait_s:
+                raise TooManyRequests(retry_after_s=wait_s)
+
+    def call(self, rpc: requests.Rpc) -> Awaitable[Any]:
+        """Start a method; see Session.handle."""
+        assert self._session is not None
+        return self._session.handle(decode_rpc(rpc.method, rpc.data, self._session.user.id))
+
+    async def connect(self, id: int, command: requests.Connect) -> None:
+        """Let the user of the token in, and subscribe him to his own channel."""
+        if self.connected:
+            self._close(BAD_REQUEST)
+            return
+        user = await self._authenticate(command.token)
+        if user is None:
+            return
+        if self._core.hub.connections_of(user.id) >= self._core.settings.connections_per_user_max:
+            self._close(CONNECTION_LIMIT)
+            return
+        self._client = client = Client(str(uuid_utils.uuid7()), user, WIRE, self._outbox)
+        self._core.hub.enter(client)
+        self._session = self._core.session(user, client)
+        expires, ttl_s = self._watch_expiry(user)
+        own = USER_CHANNEL + user.id
+        begun = await subscribing.begin(self._core, client, own, None, Wish())
+        result = ConnectResult(
+            client=client.id,
+            version=VERSION,
+            expires=expires,
+            ttl=ttl_s,
+            subs={own: SubscribeResult()},
+            ping=max(1, round(self._core.settings.ping_interval_s)),
+            pong=True,
+            time=time.time_ns() // 1_000_000,
+        )
+        self._reply(id, command.kind, result)
+        self._core.hub.go_live(begun.subscription, begun.last_seq)
+
+    async def subscribe(self, id: int, command: requests.Subscribe) -> None:
+        """Begin to hand on a channel, from where the client left it if the rule of the timeline allows."""
+        client = self._here()
+        if command.type:
+            raise NotAvailable("there is no such type of subscription")
+        data = _subscribe_data(command.data)
+        claim = Claim(command.epoch, command.offset, data.seen) if command.recover else None
+        expires_s = await self._subscription_expiry(command.token, client.user, command.channel)
+        wish = Wish(command.join_leave, frozenset(data.ephemeral) & TOPICS)
+        begun = await subscribing.begin(self._core, client, command.channel, claim, wish)
+        if begun.found is not None and command.rejects_unrecovered and claim is not None and not begun.found.recovered:
+            self._core.hub.unsubscribe(client, command.channel)
+            raise UnrecoverablePosition
+        result = SubscribeResult() if begun.found is None else _subscribed(begun.found, begun.was_recovering, command.offset)
+        if expires_s:
+            ttl_s = self._watch_subscription(command.channel, expires_s)
+            result = msgspec.structs.replace(result, expires=True, ttl=ttl_s)
+        self._reply(id, command.kind, result)
+        self._core.hub.go_live(begun.subscription, begun.last_seq)
+
+    async def unsubscribe(self, id: int, command: requests.Unsubscribe) -> None:
+        """Stop handing on a channel; stopping twice is the same as once."""
+        self._core.hub.unsubscribe(self._here(), command.channel)
+        self._reply(id, command.kind, Result())
+
+    async def publish(self, id: int, command: requests.Publish) -> None:
+        """Refuse: a publication carries no key, so that it could not be sent exactly once."""
+        raise NotAvailable("publish carries no key: use the rpc `send`, or `typing`")
+
+    async def presence(self, id: int, command: requests.Presence) -> None:
+        """Tell which connections listen to a channel that this one listens to."""
+        listeners = self._listeners(command.channel)
+        self._reply(id, command.kind, PresenceResult(presence={each.id: client_info(each) for each in listeners}))
+
+    async def presence_stats(self, id: int, command: requests.PresenceStats) -> None:
+        """Count who listens to a channel that this one listens to."""
+        listeners = self._listeners(command.channel)
+        users = {each.user.id for each in listeners}
+        self._reply(id, command.kind, PresenceStatsResult(num_clients=len(listeners), num_users=len(users)))
+
+    async def history(self, id: int, command: requests.History) -> None:
+        """Read publications after a position; without a limit, tell the position alone."""
+        client = self._here()
+        if command.reverse:
+            raise NotAvailable("history goes forward only; the rpc `history` pages backward through the messages")
+        settings = self._core.settings
+        asked = settings.recover_events_max if command.limit < 0 else command.limit
+        limit = min(asked, settings.recover_events_max)
+        since = command.since or requests.Since()
+        claim = Claim(since.epoch, since.offset) if limit else None
+        store = self._core.file_of(command.channel).store
+        found = await store.recover(client.user.id, command.channel, claim, limit, settings.recover_bytes_max)
+        if claim is not None and not found.recovered:
+            raise UnrecoverablePosition
+        result = HistoryResult(
+            publications=[publication(event) for event in found.events], epoch=found.epoch, offset=found.top.seq
+        )
+        self._reply(id, command.kind, result)
+
+    async def ping(self, id: int, command: requests.Ping) -> None:
+        """Answer, and say nothing."""
+        self._reply(id, command.kind, Result())
+
+    async def send(self, id: int, command: requests.Send) -> None:
+        """Take no notice: an asynchronous message has no meaning here."""
+
+    async def refresh(self, id: int, command: requests.Refresh) -> None:
+        """Go on with a newer token of the same user."""
+        client = self._here()
+        user = await self._authenticate(command.token)
+        if user is None:
+            return
+        if user.id != client.user.id:
+            self._close(INVALID_TOKEN)
+            return
+        client.user = user
+        self._session = self._core.session(user, client)
+        expires, ttl_s = self._watch_expiry(user)
+        result = RefreshResult(client=client.id, version=VERSION, expires=expires, ttl=ttl_s)
+        self._reply(id, command.kind, result)
+
+    async def sub_refresh(self, id: int, command: requests.SubRefresh) -> None:
+        """Go on with a newer token of a subscription."""
+        client = self._here()
+        if command.channel not in client.subscriptions:
+            raise Unknown
+        expires_s = await self._subscription_expiry(command.token, client.user, command.channel)
+        ttl_s = self._watch_subscription(command.channel, expires_s) if expires_s else 0
+        self._reply(id, command.kind, SubRefreshResult(expires=bool(expires_s), ttl=ttl_s))
+
+    def _here(self) -> Client:
+        assert self._client is not None
+        return self._client
+
+    def _reply(self, id: int, kind: str, result: Result) -> None:
+        self._outbox.push(reply(id, kind, encode_result(result)))
+
+    async def _authenticate(self, token: str) -> User | None:
+        """Return the token's user; where it is no good, close, or raise TokenExpired for a client that has a newer one."""
+        try:
+            return await self._core.authenticator.authenticate(token)
+        except Unauthorized:
+            wait_s = self._core.logins.take(self._address)
+            self._close(TOO_MANY_REQUESTS if wait_s else INVALID_TOKEN)
+            return None
+
+    def _watch_expiry(self, user: User) -> tuple[bool, int]:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if not user.expires_s:
+            return False, 0
+        ttl_s = max(1, round(user.expires_s - time.time()))
+        grace_s = self._core.settings.expired_grace_s
+        self._expiry = asyncio.get_running_loop().call_later(ttl_s + grace_s, self._close, EXPIRED)
+        return True, ttl_s
+
+    async def _subscription_expiry(self, token: str, user: User, channel: str) -> int:
+        return await self._core.authenticator.subscription(token, user, channel) if token else 0
+
+    def _watch_subscription(self, channel: str, expires_s: int) -> int:
+        if channel in self._expiries:
+            self._expiries.pop(channel).cancel()
+        ttl_s = max(1, round(expires_s - time.time()))
+        after_s = ttl_s + self._core.settings.expired_grace_s
+        self._expiries[channel] = asyncio.get_running_loop().call_later(after_s, self._end_subscription, channel)
+        return ttl_s
+
+    def _end_subscription(self, channel: str) -> None:
+        self._expiries.pop(channel, None)
+        subscription = self._here().subscriptions.get(channel)
+        if subscription is not None:
+            self._core.hub.end(subscription, SUBSCRIPTION_EXPIRED)
+
+    def _listeners(self, channel: str) -> list[Client]:
+        subscription = self._here().subscriptions.get(channel)
+        if subscription is None or not subscription.live:
+            raise Unknown
+        return [each.client for each in self._core.hub.listeners(channel) if each.live]
+
+
+Answering = Callable[[SocketCommands, int, Any], Awaitable[None]]
+
+ANSWERS: dict[type, Answering] = {
+    requests.Connect: SocketCommands.connect,
+    requests.Subscribe: SocketCommands.subscribe,
+    requests.Unsubscribe: SocketCommands.unsubscribe,
+    requests.Publish: SocketCommands.publish,
+    requests.Presence: SocketCommands.presence,
+    requests.PresenceStats: SocketCommands.presence_stats,
+    requests.History: SocketCommands.history,
+    requests.Ping: SocketCommands.ping,
+    requests.Send: SocketCommands.send,
+    requests.Refresh: SocketCommands.refresh,
+    requests.SubRefresh: SocketCommands.sub_refresh,
+}
+
+
+def _subscribe_data(raw: msgspec.Raw) -> SubscribeData:
+    if bytes(raw) in (b"", b"null"):
+        return SubscribeData()
+    try:
+        data = msgspec.json.decode(raw, type=SubscribeData)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise BadRequest(f"the subscription's data: {error}") from error
+    if len(data.ephemeral) > TOPICS_MAX or (data.seen is not None and data.seen.seq < 0):
+        raise BadRequest("the subscription's data is out of bounds")
+    return data
+
+
+def _subscribed(found: Recovered, was_recovering: bool, asked_offset: int) -> SubscribeResult:
+    data = SubscribedData(
+        epoch=found.epoch, top=found.top, first_seq=found.first_seq, role=found.role, read_seq=found.read_seq
+    )
+    return SubscribeResult(
+        recoverable=True,
+        positioned=True,
+        epoch=found.epoch,
+        recovered=found.recovered,
+        was_recovering=was_recovering,
+        publications=[publication(event) for event in found.events],
+        offset=asked_offset if found.recovered else found.top.seq,
+        data=msgspec.Raw(msgspec.json.encode(data)),
+    )
