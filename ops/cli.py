@@ -1,0 +1,58 @@
+"""The command `palaver`: one typer application, one file per verb."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import storage.engine  # first: puts the right SQLite in place
+from chat.settings import BadSetting
+from chat.version import VERSION
+from ops import doctor, migrate, serve, token
+from ops.tail import command as tail
+
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="palaver",
+    help="A self-hosted chat backend: every message exactly once, in order, recoverable. "
+    "Settings come from the environment as PALAVER_…; docs/reference/settings.md lists them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(migrate.migrate)
+app.command("token")(token.token)
+app.command("tail")(tail.tail)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command; a setting that cannot be used ends it with a sentence, not with a traceback."""
+    try:
+        app()
+    except BadSetting as error:
+        print(f"palaver: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"palaver {VERSION}, SQLite {storage.engine.sqlite3.sqlite_version}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the versions and exit.")
+    ] = False,
+) -> None:
+    """A self-hosted chat backend: every message exactly once, in order, recoverable."""
+
+
+if __name__ == "__main__":
+    main()

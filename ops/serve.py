@@ -1,0 +1,96 @@
+"""`palaver serve`: starts the server, and tells a newcomer what to open and what to paste."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+
+import asgi
+from chat.auth import load_secret, mint
+from chat.settings import BadSetting, Settings
+from ops.logs import configure
+from ops.server import serve as run
+from ops.server_options import ServerOptions
+
+DEMO_TTL_S = 24 * 3600
+DEMO_USERS = ("alice", "bob")
+
+logger = logging.getLogger("palaver.serve")
+
+
+def serve() -> None:
+    """Serve until Ctrl-C or SIGTERM. Everything is set by PALAVER_… variables; docs/reference/settings.md lists them."""
+    settings = Settings.from_environment()
+    configure(settings)
+    try:
+        app = asgi.build(settings)
+    except BadSetting as error:
+        print(f"palaver serve: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    raise typer.Exit(run(app, options(settings), lambda address: _greet(settings, address)))
+
+
+def options(settings: Settings) -> ServerOptions:
+    """Write the settings down as the server wants them."""
+    return ServerOptions(
+        host=settings.host,
+        port=settings.port,
+        trusted_proxies=tuple(entry.strip() for entry in settings.trusted_proxies.split(",") if entry.strip()),
+        idle_timeout_s=settings.idle_timeout_s,
+        header_timeout_s=settings.header_timeout_s,
+        message_bytes_max=settings.frame_in_bytes_max,
+        send_buffer_bytes=settings.send_buffer_bytes,
+        compress=settings.compress,
+        drain_timeout_s=settings.shutdown_spread_s + settings.slow_close_s + 1.0,
+    )
+
+
+def _greet(settings: Settings, address: tuple[str, int]) -> None:
+    """Print the address, a demo token and lines to paste; a server with keys of its own has no token to give."""
+    host, port = address
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(f"Palaver serves {base} from {Path(settings.data).resolve()}", flush=True)
+    if "HS256" not in settings.jwt_algorithms:
+        return
+    token = mint(load_secret(settings), DEMO_USERS[0], DEMO_TTL_S, [], audience=settings.jwt_audience, issuer=settings.jwt_issuer)
+    print(_lines(base, _command(), token), flush=True)
+
+
+def _command() -> str:
+    beside = Path(sys.executable).with_name("palaver")
+    if beside.exists():
+        try:
+            return str(beside.relative_to(Path.cwd()))
+        except ValueError:
+            return str(beside)
+    return shutil.which("palaver") or "palaver"
+
+
+def _lines(base: str, command: str, token: str) -> str:
+    json_type = "-H 'Content-Type: application/json'"
+    return f"""
+Try it: {base}/docs   Is it well: {base}/readyz
+A token for alice, valid for a day (others: {command} token --user bob):
+
+  export PALAVER_TOKEN={token}
+
+Open a conversation with bob, and say something by REST:
+
+  CONVERSATION=$(curl -s {base}/v1/conversations -H "Authorization: Bearer $PALAVER_TOKEN" {json_type} \\
+    -H 'Idempotency-Key: hello-bob' -d '{{"members":["bob"],"title":"Hello"}}' | sed 's/.*"conversation_id":"\\([^"]*\\)".*/\\1/')
+  curl -s {base}/v1/conversations/$CONVERSATION/messages -H "Authorization: Bearer $PALAVER_TOKEN" {json_type} \\
+    -d '{{"client_message_id":"first","content":"hi bob"}}'; echo
+
+Say something over the socket, and stay to listen (Ctrl-C ends it):
+
+  {command} tail $CONVERSATION --url {base}
+
+In a second terminal, be bob and answer:
+
+  PALAVER_TOKEN=$({command} token --user bob) {command} tail CONVERSATION --url {base}
+
+Ctrl-C stops the server."""

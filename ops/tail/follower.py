@@ -1,0 +1,168 @@
+"""The running command: keeps a connection, carries out what the session wants, takes what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from ops.tail.backoff import Backoff
+from ops.tail.connection import Connection, open_connection, unreadable
+from ops.tail.effects import Effect, Keep, Pause, Send
+from ops.tail.ending import Ending, ExitCode, Lost
+from ops.tail.outbox import Outbox
+from ops.tail.output import Output
+from ops.tail.records import Settled
+from ops.tail.session import Session
+from ops.tail.state import State
+from ops.tail.timeline import Timeline
+from ops.tail.token import Token
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What to follow, and when to stop by oneself.
+
+    `page_size` and `recall` are as in Timeline; `exit_after` counts messages, 0 for never.
+    """
+
+    url: str
+    conversation: str
+    page_size: int
+    recall: bool = False
+    exit_after: int = 0
+    exit_when_sent: bool = False
+
+
+class Talk(msgspec.Struct, frozen=True, eq=False):
+    """A connection and what is talked on it."""
+
+    connection: Connection
+    session: Session
+
+
+class Follower:
+    """Follows one conversation until an Ending is raised: by the server, by the wish, or by the disk."""
+
+    def __init__(self, wish: Wish, token: Token, state: State, output: Output) -> None:
+        self._wish = wish
+        self._token = token
+        self._state = state
+        self._output = output
+        self._timeline = Timeline(state.bookmark, wish.page_size, recall=wish.recall)
+        self._outbox = Outbox(state.drafts)
+        self._coming_back = Backoff()
+        self._sending_again = Backoff()
+        self._tasks = asyncio.TaskGroup()
+        self._talk: Talk | None = None
+        self._is_cut_off = False
+        self._all_typed = False
+        self._moved = asyncio.Event()
+
+    async def run(self, typed: AsyncIterator[str]) -> None:
+        """Follow the conversation and send what is typed; raises the Ending."""
+        try:
+            async with self._tasks:
+                self._tasks.create_task(self._stay_connected())
+                self._tasks.create_task(self._take_typed(typed))
+        except BaseExceptionGroup as group:
+            endings, others = group.split(Ending)
+            if endings is None or others is not None:
+                raise
+            raise endings.exceptions[0] from None
+
+    async def _stay_connected(self) -> None:
+        while True:
+            try:
+                await self._converse()
+            except Lost as lost:
+                pause_s = self._coming_back.next_s()
+                self._is_cut_off = True
+                self._output.say(f"{lost}; trying again in {pause_s:.1f} s")
+                await asyncio.sleep(pause_s)
+            except Ending as ending:
+                if ending.code is not ExitCode.TOKEN or not self._token.renew():
+                    raise
+
+    async def _converse(self) -> None:
+        async with open_connection(self._wish.url) as connection:
+            session = Session(self._wish.conversation, self._timeline, self._outbox)
+            self._talk = talk = Talk(connection, session)
+            try:
+                await self._perform(session.open(self._token.text), talk)
+                while True:
+                    await self._perform(session.receive(await connection.receive()), talk)
+                    self._look_around()
+            finally:
+                self._talk = None
+
+    def _look_around(self) -> None:
+        """Take note of what the last frame changed."""
+        self._moved.set()
+        if self._timeline.is_live:
+            self._coming_back.reset()
+            if self._is_cut_off:
+                self._is_cut_off = False
+                self._output.say("connected again")
+        self._check_wish()
+
+    def _check_wish(self) -> None:
+        wish = self._wish
+        if wish.exit_after and self._output.messages_drawn >= wish.exit_after:
+            raise Ending(ExitCode.DONE)
+        if wish.exit_when_sent and self._all_typed and not len(self._outbox) and self._timeline.is_live:
+            raise self._all_sent()
+
+    def _all_sent(self) -> Ending:
+        refused = self._output.rejected_count
+        return Ending(ExitCode.REJECTED, f"Lines refused: {refused}.") if refused else Ending(ExitCode.DONE)
+
+    async def _take_typed(self, typed: AsyncIterator[str]) -> None:
+        async for line in typed:
+            while not self._outbox.has_room:
+                self._moved.clear()
+                await self._moved.wait()
+            self._state.keep((self._outbox.add(line),), durable=True)
+            self._output.took(line, waits=not self._timeline.is_live)
+            if self._talk is not None:
+                await self._attempt(self._talk.session.flush(), self._talk)
+            # A long file must not keep the connection from being read.
+            await asyncio.sleep(0)
+        self._all_typed = True
+        self._check_wish()
+
+    async def _send_again(self, talk: Talk, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        if self._talk is talk:
+            await self._attempt(talk.session.resume(), talk)
+
+    async def _attempt(self, effects: Iterator[Effect], talk: Talk) -> None:
+        try:
+            await self._perform(effects, talk)
+        except Lost:
+            # Whoever reads this connection meets the same end, and comes back for the draft too.
+            return
+
+    async def _perform(self, effects: Iterator[Effect], talk: Talk) -> None:
+        try:
+            for effect in effects:
+                await self._carry_out(effect, talk)
+        except msgspec.DecodeError as error:
+            raise unreadable(error) from error
+
+    async def _carry_out(self, effect: Effect, talk: Talk) -> None:
+        match effect:
+            case Send():
+                await talk.connection.send(effect.command)
+            case Keep():
+                self._state.keep(effect.records, durable=effect.durable)
+                if any(isinstance(record, Settled) for record in effect.records):
+                    self._sending_again.reset()
+            case Pause():
+                pause_s = self._sending_again.next_s()
+                self._output.say(
+                    f"the server takes no lines now ({effect.reason}); trying again in {pause_s:.1f} s"
+                )
+                self._tasks.create_task(self._send_again(talk, pause_s))
+            case _:
+                self._output.show(effect)
