@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, TypedDict
 
 import storage.engine  # first: puts the right SQLite in place
@@ -14,7 +13,6 @@ import storage.engine  # first: puts the right SQLite in place
 # isort: split
 from starlette.applications import Starlette
 
-from chat.version import VERSION
 from chat.auth import Authenticator, load_secret
 from chat.broker import MemoryBroker
 from chat.core import Core, OpenFile
@@ -29,6 +27,7 @@ from chat.positions import Positions
 from chat.presence import Typing
 from chat.routes import routes
 from chat.settings import Settings
+from chat.version import VERSION
 from chat.writer import Writer
 from ops.doctor import check_start
 from ops.metrics import FileGauges, Gauges, Metrics
@@ -57,7 +56,7 @@ def _lifespan(app: Starlette, *, settings: Settings) -> AbstractAsyncContextMana
 
 @asynccontextmanager
 async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
-    """Open everything, serve, and close it in the order in which nothing acked is lost: writer first, then the files."""
+    """Open everything, serve, and close it so that nothing acked is lost: the writer first, then the files."""
     check_start(settings)
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)

@@ -80,10 +80,10 @@ class AddMember(WriteInConversation, frozen=True, kw_only=True):
 
 
 class UpdateMember(WriteInConversation, frozen=True, kw_only=True):
-    """Give a member another role."""
+    """Give a member another role; a new owner leaves the old one an admin."""
 
     user: str
-    role: MemberRole
+    role: Literal["owner", "admin", "member"]
 
 
 class RemoveMember(WriteInConversation, frozen=True, kw_only=True):
@@ -224,16 +224,15 @@ def encode_json(value: Json, name: str, bytes_max: int) -> bytes | None:
     """Write a client's own JSON in its one canonical form: keys sorted, no spaces; None stays None.
 
     Raises TooLarge over `bytes_max` bytes and BadRequest for what no reader could be trusted to take: nesting
-    deeper than JSON_DEPTH_MAX, integers beyond 64 bits.
+    deeper than JSON_DEPTH_MAX, integers beyond 64 bits, halves of characters.
     """
     if value is None:
         return None
-    if not _nests_at_most(value, JSON_DEPTH_MAX):
-        raise BadRequest(f"{name} nests deeper than {JSON_DEPTH_MAX} levels")
+    _check_json(value, name, JSON_DEPTH_MAX)
     try:
         encoded = msgspec.json.encode(value, order="deterministic")
-    except (OverflowError, UnicodeEncodeError, ValueError) as error:
-        raise BadRequest(f"{name} holds a value that JSON readers do not agree on") from error
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{name} is not valid UTF-8") from error
     if len(encoded) > bytes_max:
         raise TooLarge(f"{name} is at most {bytes_max} bytes of JSON")
     return encoded
@@ -254,10 +253,11 @@ def _bytes_of(text: str, name: str) -> int:
         raise BadRequest(f"{name} is not valid UTF-8") from error
 
 
-def _nests_at_most(value: Json, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return True
-    if levels == 0:
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return all(_nests_at_most(item, levels - 1) for item in inner)
+def _check_json(value: Json, name: str, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise BadRequest(f"{name} nests deeper than {JSON_DEPTH_MAX} levels")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_json(item, name, levels - 1)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadRequest(f"{name} holds an integer beyond 64 bits")

@@ -139,7 +139,9 @@ class NotFound(Problem):
     number, name, status = 404, "not_found", 404
 
 
-CATALOGUE: tuple[type[Problem], ...] = tuple(sorted(Problem.__subclasses__(), key=lambda problem: problem.number))
+CATALOGUE: tuple[type[Problem], ...] = tuple(
+    sorted(Problem.__subclasses__(), key=lambda problem: problem.number)
+)
 
 
 class Disconnect(msgspec.Struct, frozen=True):

@@ -222,7 +222,9 @@ class Hub:
                 missing.append(subscription)
         self._observer.delivered(len(subscriptions))
         for subscription in missing:
-            logger.warning("a subscription missed an event and starts anew", extra={"channel": subscription.channel})
+            logger.warning(
+                "a subscription missed an event and starts anew", extra={"channel": subscription.channel}
+            )
             self.end(subscription, INSUFFICIENT_STATE)
         if isinstance(event, ConversationDeleted):
             self.end_all(lambda channel: channel == event.conversation_id, UNSUBSCRIBED)

@@ -17,8 +17,8 @@ ROUNDING_S = 1e-6
 class TokenBuckets:
     """One bucket per key: `burst` at once, then `rate_per_s`. Works on the monotonic clock, in one thread.
 
-    At most `keys_max` keys are kept. For one more, a bucket that is full again goes, which is as good as new; if
-    LOOKED_AT_MAX of the oldest are all in use, the next is forgotten, and its key may burst again.
+    At most `keys_max` keys are kept. For one more, a bucket that is full again goes, which is as good as new;
+    if LOOKED_AT_MAX of the oldest are all in use, the next is forgotten, and its key may burst again.
     """
 
     def __init__(

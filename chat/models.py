@@ -67,7 +67,9 @@ class Message(Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="t
         return version(self.epoch, self.changed_seq)
 
 
-class MessageEdited(Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.edited"):
+class MessageEdited(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.edited"
+):
     """A message got another content; carries the message's state of today, which may be newer than this event."""
 
     message_seq: int
@@ -81,7 +83,9 @@ class MessageEdited(Event, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     deleted_at: int | None = None
 
 
-class MessageDeleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.deleted"):
+class MessageDeleted(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.deleted"
+):
     """A message was deleted; its tombstone stays."""
 
     message_seq: int
@@ -90,7 +94,9 @@ class MessageDeleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag_f
     deleted_at: int
 
 
-class MemberJoined(Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="member.joined"):
+class MemberJoined(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="member.joined"
+):
     """Somebody became a member."""
 
     user: str
@@ -99,7 +105,9 @@ class MemberJoined(Event, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     created_at: int
 
 
-class MemberChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="member.changed"):
+class MemberChanged(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="member.changed"
+):
     """A member got another role."""
 
     user: str

@@ -30,8 +30,16 @@ class Outbox:
     """
 
     __slots__ = (
-        "_bytes_max", "_closed", "_frame_bytes_max", "_loop", "_overflowed", "_pending", "_pending_bytes", "_room",
-        "_scheduled", "_sink",
+        "_bytes_max",
+        "_closed",
+        "_frame_bytes_max",
+        "_loop",
+        "_overflowed",
+        "_pending",
+        "_pending_bytes",
+        "_room",
+        "_scheduled",
+        "_sink",
     )
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Positions: now and then holds what subscribers were given against the database, and what they are against their rights."""
+"""Positions: now and then holds what subscribers were given against the database, and their membership too."""
 
 from __future__ import annotations
 
@@ -61,5 +61,7 @@ class Positions:
 
     def _judge(self, subscription: Subscription, top: int) -> None:
         if not subscription.ended and subscription.last_seq < top:
-            logger.error("a subscription fell behind and starts anew", extra={"channel": subscription.channel})
+            logger.error(
+                "a subscription fell behind and starts anew", extra={"channel": subscription.channel}
+            )
             self._core.hub.end(subscription, INSUFFICIENT_STATE)

@@ -28,7 +28,9 @@ class Presence(msgspec.Struct, frozen=True):
 
 def present(hub: Hub, channel: str) -> Presence:
     """Count the connections of each user that listens to `channel`."""
-    counted = Counter(subscription.client.user.id for subscription in hub.listeners(channel) if subscription.live)
+    counted = Counter(
+        subscription.client.user.id for subscription in hub.listeners(channel) if subscription.live
+    )
     return Presence([Present(user, connections) for user, connections in counted.items()])
 
 

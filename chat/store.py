@@ -123,8 +123,11 @@ class StoreFailed(Exception):
 
 
 class Store(Protocol):
-    """One database file. Reads raise Unknown for whatever the user has no membership in, existing or not, TooManyRequests
-    when the database is too busy, and Unavailable when it cannot be read."""
+    """One database file.
+
+    Reads raise Unknown for whatever the user has no membership in, existing or not; TooManyRequests when the
+    database is too busy, and Unavailable when it cannot be read.
+    """
 
     @property
     def timeline(self) -> Timeline:
@@ -140,7 +143,9 @@ class Store(Protocol):
     async def reopen(self) -> None:
         """Replace the writing connection and begin a new generation; raises StoreFailed while that is impossible."""
 
-    async def recover(self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int) -> Recovered:
+    async def recover(
+        self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
+    ) -> Recovered:
         """Read membership, footing and the events after the claim's offset in one transaction.
 
         Without a claim no events are read. Over `events_max` events or `bytes_max` bytes of content `more` is True and

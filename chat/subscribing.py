@@ -59,7 +59,7 @@ async def begin(core: Core, client: Client, channel: str, claim: Claim | None, w
 
 
 def _judge(core: Core, channel: str, claim: Claim, found: Recovered) -> Recovered:
-    """Send all that was missed or nothing of it; count how it ended, and raise the alarm if the database lost events."""
+    """Send all that was missed or nothing of it; count how it ended; raise the alarm if the database lost events."""
     if found.beyond_top:
         core.observer.recovered("beyond_top")
         logger.error(

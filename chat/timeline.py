@@ -107,7 +107,9 @@ class Timeline:
             return seen.epoch == "" and claim.offset == 0 and footing.first_seq == 1
         if not footing.first_seq <= claim.offset + 1 <= seen.seq + 1:
             return False
-        return footing.anchor_generation is not None and self.epoch_of(footing.anchor_generation) == seen.epoch
+        return (
+            footing.anchor_generation is not None and self.epoch_of(footing.anchor_generation) == seen.epoch
+        )
 
     def _recovers_unseen(self, claim: Claim, footing: Footing) -> bool:
         if claim.epoch == "" and claim.offset == 0:

@@ -1,5 +1,6 @@
 """Writer: the only place where a draft becomes durable. One per database file; whatever gathered while one batch
-commits is the next batch, so that one fsync pays for many."""
+commits is the next batch, so that one fsync pays for many.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,12 @@ class Writer:
     """
 
     def __init__(
-        self, store: Store, broker: Broker, observer: Observer, settings: Settings, reopened: Callable[[], None]
+        self,
+        store: Store,
+        broker: Broker,
+        observer: Observer,
+        settings: Settings,
+        reopened: Callable[[], None],
     ) -> None:
         self._store = store
         self._broker = broker
@@ -133,7 +139,7 @@ class Writer:
                 waiting.answer.set_exception(problem)
 
     async def _mend(self) -> None:
-        """Reopen until it works, refusing meanwhile what was queued; then let the listeners catch up from the database."""
+        """Reopen until it works, refusing meanwhile what was queued; then the listeners catch up from the database."""
         while True:
             waiting = list(self._queue)
             self._queue.clear()

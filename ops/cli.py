@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from ops import doctor, migrate, serve, token
 from ops.tail import command as tail
 
 EXIT_USAGE = 2
+PRIVATE = 0o077  # whatever a command makes belongs to its owner alone: databases, locks, the secret
 
 app = typer.Typer(
     name="palaver",
@@ -33,6 +35,7 @@ app.command("doctor")(doctor.doctor)
 def main() -> None:
     """Run the command; a setting that cannot be used ends it with a sentence, not with a traceback."""
     try:
+        os.umask(PRIVATE)
         app()
     except BadSetting as error:
         print(f"palaver: {error}", file=sys.stderr)
@@ -51,7 +54,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the versions and exit.")
     ] = False,
 ) -> None:
-    """A self-hosted chat backend: every message exactly once, in order, recoverable."""
+    """Take the options that stand before any command."""
 
 
 if __name__ == "__main__":

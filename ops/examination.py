@@ -27,7 +27,7 @@ def examine(file: Path, settings: Settings) -> Iterator[Finding]:
     except InspectionFailed as problem:
         yield error(
             str(file),
-            "SQLite",
+            "open",
             f"cannot be read: {problem}",
             MENDED_BY_RESTORE,
         )

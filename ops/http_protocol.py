@@ -69,8 +69,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._cut_if_lingering(now_s)
         elif now_s >= self._write_deadline_s:
             self.transport.abort()
+        elif self.flow.read_paused:
+            self._grant_time(now_s)
         elif now_s >= self._deadline_s:
-            self._end_overdue(now_s)
+            self._end_overdue()
 
     # The transport's side
 
@@ -178,12 +180,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     # The end
 
-    def _end_overdue(self, now_s: float) -> None:
-        sending = self._phase in (Phase.HEAD, Phase.BODY)
-        if sending and self.flow.read_paused:
-            # It is we who do not read: the application is behind. The peer gets its time anew.
-            self._deadline_s = now_s + self.options.header_timeout_s
-        elif sending:
+    def _grant_time(self, now_s: float) -> None:
+        # It is we who do not read, because the application is behind: the peer's clock starts when we do.
+        self._body_since_s, self._body_bytes = now_s, 0
+        body = self._phase is Phase.BODY
+        time_s = self.options.body_silence_s if body else self.options.header_timeout_s
+        self._deadline_s = max(self._deadline_s, now_s + time_s)
+
+    def _end_overdue(self) -> None:
+        if self._phase in (Phase.HEAD, Phase.BODY):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()

@@ -74,7 +74,7 @@ def _configure_structlog(level: int) -> None:
 def _formatter(renderers: list[Processor]) -> ProcessorFormatter:
     # The standard library's loggers, uvicorn's and most of ours, get the same fields; `extra` becomes fields.
     return ProcessorFormatter(
-        foreign_pre_chain=[*_fields(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_fields(), structlog.stdlib.ExtraAdder(), _said_once],
         processors=[ProcessorFormatter.remove_processors_meta, _without_secrets, *renderers],
     )
 
@@ -110,6 +110,12 @@ def _redacted(renderer: Callable[[WrappedLogger, str, EventDict], str | bytes]) 
         return redact(line if isinstance(line, str) else line.decode())
 
     return render
+
+
+def _said_once(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # uvicorn adds its message a second time, with colours.
+    event.pop("color_message", None)
+    return event
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -21,7 +21,9 @@ EXIT_PENDING = 3
 
 
 def migrate(
-    status: Annotated[bool, typer.Option("--status", help="Change nothing; exit 3 if something is pending.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Change nothing; exit 3 if something is pending.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Apply what is pending to every database in PALAVER_DATA; makes main.db where there is none."""
@@ -40,7 +42,8 @@ def migrate(
 
 def _print_json(found: list[FileStatus]) -> None:
     rows: list[dict[str, Any]] = [
-        {"file": row.file, "number": row.number, "name": row.name, "applied_ms": row.applied_ms} for row in found
+        {"file": row.file, "number": row.number, "name": row.name, "applied_ms": row.applied_ms}
+        for row in found
     ]
     print(json.dumps(rows))
 
@@ -48,5 +51,7 @@ def _print_json(found: list[FileStatus]) -> None:
 def _print_table(found: list[FileStatus]) -> None:
     table = Table("file", "number", "name", "state")
     for row in found:
-        table.add_row(row.file, f"{row.number:04}", row.name, "pending" if row.applied_ms is None else "applied")
+        table.add_row(
+            row.file, f"{row.number:04}", row.name, "pending" if row.applied_ms is None else "applied"
+        )
     Console().print(table)

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from chat.auth import SECRET_FILE
 from chat.settings import Settings
 from ops.findings import Finding, error, good, warning
 from storage.engine import SQLiteTooOld, assert_version, sqlite3
 
-SECRET_FILE = "secret"  # noqa: S105 — the file's name
 DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
 DESCRIPTORS_SPARE = 256
 # 2026-01-01 UTC. Before this program was written it cannot run: such a clock is wrong.
@@ -163,6 +163,8 @@ def database_file(file: Path) -> Finding:
         )
     if file.stat().st_mode & stat.S_IWOTH:
         return error(str(file), "file", "is writable for everybody on this machine", f"chmod 600 {file}")
+    if file.stat().st_mode & stat.S_IROTH and file.parent.stat().st_mode & stat.S_IXOTH:
+        return warning(str(file), "file", "is readable for everybody on this machine", f"chmod 600 {file}*")
     return good(str(file), "file", f"{file.stat().st_size} bytes")
 
 

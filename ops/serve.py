@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import shlex
 import sys
 from pathlib import Path
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("palaver.serve")
 
 
 def serve() -> None:
-    """Serve until Ctrl-C or SIGTERM. Everything is set by PALAVER_… variables; docs/reference/settings.md lists them."""
+    """Serve until Ctrl-C or SIGTERM. PALAVER_… variables set everything; docs/reference/settings.md lists them."""
     settings = Settings.from_environment()
     configure(settings)
     try:
@@ -39,7 +39,9 @@ def options(settings: Settings) -> ServerOptions:
     return ServerOptions(
         host=settings.host,
         port=settings.port,
-        trusted_proxies=tuple(entry.strip() for entry in settings.trusted_proxies.split(",") if entry.strip()),
+        trusted_proxies=tuple(
+            entry.strip() for entry in settings.trusted_proxies.split(",") if entry.strip()
+        ),
         idle_timeout_s=settings.idle_timeout_s,
         header_timeout_s=settings.header_timeout_s,
         message_bytes_max=settings.frame_in_bytes_max,
@@ -56,41 +58,56 @@ def _greet(settings: Settings, address: tuple[str, int]) -> None:
     print(f"Palaver serves {base} from {Path(settings.data).resolve()}", flush=True)
     if "HS256" not in settings.jwt_algorithms:
         return
-    token = mint(load_secret(settings), DEMO_USERS[0], DEMO_TTL_S, [], audience=settings.jwt_audience, issuer=settings.jwt_issuer)
-    print(_lines(base, _command(), token), flush=True)
+    token = mint(
+        load_secret(settings),
+        DEMO_USERS[0],
+        DEMO_TTL_S,
+        [],
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
+    print(_lines(base, _folder(settings), _command(), token), flush=True)
+
+
+def _folder(settings: Settings) -> str:
+    return "" if settings.data == Settings().data else f"PALAVER_DATA={shlex.quote(settings.data)} "
 
 
 def _command() -> str:
+    """Write how to call this program from here."""
     beside = Path(sys.executable).with_name("palaver")
-    if beside.exists():
-        try:
-            return str(beside.relative_to(Path.cwd()))
-        except ValueError:
-            return str(beside)
-    return shutil.which("palaver") or "palaver"
+    if not beside.exists():
+        return "palaver"
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
 
-def _lines(base: str, command: str, token: str) -> str:
+def _lines(base: str, folder: str, palaver: str, token: str) -> str:
+    curl = f"curl -s {base}/v1/conversations"
+    bearer = '-H "Authorization: Bearer $PALAVER_TOKEN"'
     json_type = "-H 'Content-Type: application/json'"
+    first_id = 'sed \'s/.*"conversation_id":"\\([^"]*\\)".*/\\1/\''
     return f"""
 Try it: {base}/docs   Is it well: {base}/readyz
-A token for alice, valid for a day (others: {command} token --user bob):
+A token for alice, valid for a day (others: {folder}{palaver} token --user NAME):
 
   export PALAVER_TOKEN={token}
 
 Open a conversation with bob, and say something by REST:
 
-  CONVERSATION=$(curl -s {base}/v1/conversations -H "Authorization: Bearer $PALAVER_TOKEN" {json_type} \\
-    -H 'Idempotency-Key: hello-bob' -d '{{"members":["bob"],"title":"Hello"}}' | sed 's/.*"conversation_id":"\\([^"]*\\)".*/\\1/')
-  curl -s {base}/v1/conversations/$CONVERSATION/messages -H "Authorization: Bearer $PALAVER_TOKEN" {json_type} \\
+  CONVERSATION=$({curl} {bearer} {json_type} \\
+    -H 'Idempotency-Key: hello-bob' -d '{{"members":["bob"],"title":"Hello"}}' \\
+    | {first_id})
+  {curl}/$CONVERSATION/messages {bearer} {json_type} \\
     -d '{{"client_message_id":"first","content":"hi bob"}}'; echo
 
 Say something over the socket, and stay to listen (Ctrl-C ends it):
 
-  {command} tail $CONVERSATION --url {base}
+  {palaver} tail $CONVERSATION --url {base}
 
 In a second terminal, be bob and answer:
 
-  PALAVER_TOKEN=$({command} token --user bob) {command} tail CONVERSATION --url {base}
+  export PALAVER_TOKEN=$({folder}{palaver} token --user bob)
+  {palaver} tail $({curl} {bearer} | {first_id}) --url {base}
 
 Ctrl-C stops the server."""

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import uvicorn
 
@@ -26,7 +25,6 @@ class ServerOptions:
     port: int = 8000  # 0 takes a free one
     backlog_connections: int = 2048  # that the kernel keeps for us until they are accepted
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For is believed
-    log_level: Literal["info", "warning", "error"] = "info"  # of uvicorn; no less, since tokens would show
 
     # What an HTTP connection may do
     idle_timeout_s: float = 15.0  # without a request, at the beginning or between two
@@ -70,9 +68,11 @@ class ServerConfig(uvicorn.Config):
     ) -> None:
         self.options = options
         self.descriptors_max = descriptors_max
-        # uvicorn logs every socket's URL, and websockets each frame at debug level: both may hold tokens.
+        # uvicorn logs every socket's URL, and below info whole requests and frames: all may hold tokens.
         self.protocol_logger = logging.getLogger(PROTOCOL_LOGGER)
         self.protocol_logger.setLevel(logging.ERROR)
+        uvicorn_logger = logging.getLogger("uvicorn.error")
+        uvicorn_logger.setLevel(max(logging.getLogger().getEffectiveLevel(), logging.INFO))
         super().__init__(
             app,
             loop="uvloop",
@@ -82,7 +82,6 @@ class ServerConfig(uvicorn.Config):
             lifespan="on",
             workers=1,
             log_config=None,
-            log_level=options.log_level,
             access_log=False,
             server_header=False,
             proxy_headers=bool(options.trusted_proxies),

@@ -21,9 +21,13 @@ TTL = re.compile(r"\A([0-9]{1,6})([smhd])\Z")
 
 
 def token(
-    user: Annotated[list[str], typer.Option("--user", help="Whom the token speaks for; several give one line each.")],
+    user: Annotated[
+        list[str], typer.Option("--user", help="Whom the token speaks for; several give one line each.")
+    ],
     ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 90s, 15m, 24h, 30d.")] = "24h",
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="ops or assistant; several times for both.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="ops or assistant; several times for both.")
+    ] = None,
 ) -> None:
     """Print tokens, one a line and nothing else, for the server whose data folder is PALAVER_DATA.
 

@@ -1,45 +1,34 @@
-"""WebSocketProtocol: uvicorn's WebSocket with the limits that it lacks, and a Connection for endpoints."""
+"""WebSocketProtocol: the reading half of a WebSocket: its handshake, and the limits on what a peer sends."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, WebSocketReceiveEvent
 from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
-from websockets.protocol import State
 
 from chat.endpoints.connection import CONNECTION_EXTENSION, Connection
+from ops.server_connection import ServerConnection
 
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from ops.server_options import ServerConfig
 
-OPEN = State.OPEN  # looked up once: an enum member costs more than the rest of the test
 SWITCHING_PROTOCOLS = 101
 SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
 BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-# Frames are parsed a slice at a time: a read of 256 KiB can hold 40,000 empty ones, which would take a third
-# of a second and 10 MB before the first limit is looked at. What a chat sends fits into one slice.
+# Frames are parsed a slice at a time: a read of 256 KiB can hold 43,000 empty ones, which would take half a
+# second and 6 MB before the first limit is looked at. What a chat sends fits into one slice.
 SLICE_BYTES = 4096
 
-# RFC 6455 §5.2: FIN and opcode 1, no mask, and the length in 7, 16 or 64 bits.
-TEXT_HEAD = 0x81
-LENGTH_7_MAX = 125
-LENGTH_16 = 126
-LENGTH_16_MAX = 0xFFFF
-LENGTH_64 = 127
 
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket, which is also the Connection that its endpoint finds in the scope."""
+class WebSocketProtocol(ServerConnection):
+    """One WebSocket of the server."""
 
     def __init__(
         self,
@@ -49,69 +38,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.options = config.options
-        self.close_timeout = config.options.close_timeout_s
-        self.logger = self.conn.logger = config.protocol_logger
-        self.conn.debug = False
         self._unread = b""
         self._unread_from = 0
         self._control_frames = 0
         self._control_frames_since_s = 0.0
-        self._resumed: Callable[[], None] | None = None
 
-    # The Connection
-
-    @property
-    def paused(self) -> bool:
-        """Tell whether the peer reads too slowly."""
-        return not self.writable.is_set()
-
-    def write_text(self, payload: bytes) -> None:
-        """Send UTF-8 text as one complete message; nothing unless the WebSocket is open."""
-        if self.conn.state is not OPEN or self.transport.is_closing():
-            return
-        if self.conn.extensions:
-            self.conn.send_text(payload)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-        else:
-            self.transport.write(text_head(len(payload)) + payload)
-
-    def write_buffer_bytes(self) -> int:
-        """Return how many bytes wait in this process."""
-        return self.transport.get_write_buffer_size()
-
-    def on_resume(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the connection is no longer paused, or lost while it was."""
-        self._resumed = callback
-
-    def abort(self) -> None:
-        """Cut the connection at once."""
-        self.transport.abort()
-
-    # The transport's side
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over from the HTTP connection; bound what kernel and transport keep for a slow peer."""
-        super().connection_made(transport)
-        if self.options.send_buffer_bytes:
-            kernel: socket.socket = self.transport.get_extra_info("socket")
-            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.options.send_buffer_bytes)
-        self.transport.set_write_buffer_limits(high=self.options.write_high_water_bytes)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wake who waits for a resume."""
-        was_paused = self.paused
-        self._unread = b""
-        super().connection_lost(exc)
-        if was_paused and self._resumed is not None:
-            self._resumed()
-        self._resumed = None
-
-    def resume_writing(self) -> None:
-        """Tell the application that it may go on."""
-        super().resume_writing()
-        if self._resumed is not None:
-            self._resumed()
+    # What comes in, and how fast it is taken
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, no further than the application has read."""
@@ -119,6 +51,27 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             data = self._unread[self._unread_from :] + data
         self._unread, self._unread_from = data, 0
         self._parse_unread()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next event, and read on when the application has had all that came."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._parse_unread()
+            if not self.read_paused:
+                self.transport.resume_reading()
+        return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; after a close, read on until the peer's own close is found."""
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            self._parse_unread()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was not parsed."""
+        self._unread = b""
+        super().connection_lost(exc)
 
     def _parse_unread(self) -> None:
         while self._unread and not self.read_paused and not self.transport.is_closing():
@@ -154,9 +107,24 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             return
         if len(self.frames) >= self.options.fragments_max:
-            self._fail(CloseCode.POLICY_VIOLATION, f"more than {self.options.fragments_max} fragments")
+            self.fail(CloseCode.POLICY_VIOLATION, f"more than {self.options.fragments_max} fragments")
             return
         super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Queue a whole message, unless it is a text that is no UTF-8, and read no more until it is taken."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        try:
+            self.queue.put_nowait(self._received(data))
+        except UnicodeDecodeError:
+            self.fail(CloseCode.INVALID_DATA, "the text is not UTF-8")
+            return
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the peer sends too many or reads none of the answers."""
@@ -168,15 +136,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Ignore a pong, unless it is one too many: the server sends no pings."""
         self._count_control_frame()
 
-    def handle_close(self, event: Frame) -> None:
-        """Answer the peer's close, and cut the connection if it does not read the answer."""
-        super().handle_close(event)
-        self._abort_later()
-
-    def handle_parser_exception(self) -> None:
-        """Send the close frame that names the error, and cut the connection if it is not read."""
-        super().handle_parser_exception()
-        self._abort_later()
+    def _received(self, data: bytes) -> WebSocketReceiveEvent:
+        if self.curr_msg_data_type == "text":
+            return {"type": "websocket.receive", "text": data.decode()}
+        return {"type": "websocket.receive", "bytes": data}
 
     def _count_control_frame(self) -> bool:
         now_s = self.loop.time()
@@ -188,61 +151,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             self.abort()
         else:
-            self._fail(CloseCode.POLICY_VIOLATION, "too many pings or pongs")
+            self.fail(CloseCode.POLICY_VIOLATION, "too many pings or pongs")
         return False
-
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self.frames = []
-        self.conn.fail(code, reason)
-        self.handle_parser_exception()
-
-    # The application's side
-
-    async def run_asgi(self) -> None:
-        """Run the application; when it has returned, the connection ends too."""
-        await super().run_asgi()
-        if self.close_timer is None:
-            self._abort_later()
-
-    async def receive(self) -> ASGIReceiveEvent:
-        """Return the next event, and read on when the application has had all that came."""
-        message = await self.queue.get()
-        if self.read_paused and self.queue.empty():
-            self.read_paused = False
-            self._parse_unread()
-            if not self.read_paused:
-                self.transport.resume_reading()
-        return message
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send as uvicorn does; a close that the peer leaves unanswered, or unread, ends in a cut."""
-        await super().send(message)
-        if message["type"] == "websocket.close":
-            self._parse_unread()
-            self._abort_later()
-
-    def shutdown(self) -> None:
-        """Close with 1012 what the application left open when the server stops."""
-        if self.handshake_complete and self.conn.state is not OPEN:
-            self.transport.close()
-        else:
-            super().shutdown()
-        self._abort_later()
-
-    def _abort_later(self) -> None:
-        # transport.close() waits until everything is written: with a peer that does not read, for ever.
-        if self.close_timer is not None:
-            self.close_timer.cancel()
-        self.close_timer = None if self.disconnected else self.loop.call_later(self.close_timeout, self.abort)
-
-
-def text_head(length_bytes: int) -> bytes:
-    """Return the head of a server's text frame with a payload of that length."""
-    if length_bytes <= LENGTH_7_MAX:
-        return bytes((TEXT_HEAD, length_bytes))
-    if length_bytes <= LENGTH_16_MAX:
-        return bytes((TEXT_HEAD, LENGTH_16)) + length_bytes.to_bytes(2, "big")
-    return bytes((TEXT_HEAD, LENGTH_64)) + length_bytes.to_bytes(8, "big")
 
 
 def drop_empty_subprotocols(headers: Headers) -> None:

@@ -35,10 +35,11 @@ def assert_version(version_info: tuple[int, ...] | None = None) -> None:
     """Raise SQLiteTooOld unless the SQLite in place is SQLITE_VERSION_MIN or newer."""
     found = sqlite3.sqlite_version_info if version_info is None else version_info
     if tuple(found) < SQLITE_VERSION_MIN:
+        wanted = ".".join(map(str, SQLITE_VERSION_MIN))
         raise SQLiteTooOld(
-            f"SQLite {'.'.join(map(str, found))} can corrupt a database in WAL mode; "
-            f"{'.'.join(map(str, SQLITE_VERSION_MIN))} or newer is needed. Run `pip install 'pysqlite3>=0.6.1'`; where pip has "
-            "no wheel for this platform, build pysqlite3 against a newer libsqlite3 or use a Python that has one."
+            f"SQLite {'.'.join(map(str, found))} can corrupt a database in WAL mode; {wanted} or newer is needed. "
+            "Run `pip install 'pysqlite3>=0.6.1'`; where pip has no wheel for this platform, build pysqlite3 against "
+            "a newer libsqlite3, or use a Python that has one."
         )
 
 

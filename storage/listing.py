@@ -21,7 +21,13 @@ def listing(user: str, query: ListConversations, limit: int, unread_max: int) ->
     The page is chosen first, over the user's memberships alone; what costs more is asked for its few rows only.
     """
     page = (
-        select(conversations.c.number, conversations.c.updated_ms, members.c.role, members.c.read_seq, members.c.user)
+        select(
+            conversations.c.number,
+            conversations.c.updated_ms,
+            members.c.role,
+            members.c.read_seq,
+            members.c.user,
+        )
         .select_from(users)
         .join(members, members.c.user == users.c.number)
         .join(conversations, conversations.c.number == members.c.conversation)
@@ -33,10 +39,20 @@ def listing(user: str, query: ListConversations, limit: int, unread_max: int) ->
     chosen = conversations.alias("c")
     return (
         select(
-            chosen.c.number, chosen.c.uuid, chosen.c.kind, chosen.c.title, chosen.c.metadata, chosen.c.created_ms,
-            chosen.c.updated_ms, chosen.c.first_seq, chosen.c.last_seq, chosen.c.changed_seq,
+            chosen.c.number,
+            chosen.c.uuid,
+            chosen.c.kind,
+            chosen.c.title,
+            chosen.c.metadata,
+            chosen.c.created_ms,
+            chosen.c.updated_ms,
+            chosen.c.first_seq,
+            chosen.c.last_seq,
+            chosen.c.changed_seq,
             func.coalesce(_changed_generation(chosen), chosen.c.generation),
-            page.c.role, page.c.read_seq, _unread(chosen, page, unread_max),
+            page.c.role,
+            page.c.read_seq,
+            _unread(chosen, page, unread_max),
         )
         .select_from(page)
         .join(chosen, chosen.c.number == page.c.number)

@@ -145,7 +145,9 @@ async def _events(
     if after >= place.last_seq:
         return [], False
     limit = events_max + 1
-    messages = await reader.fetch_all("messages", "after", conversation=place.number, after=after, limit=limit)
+    messages = await reader.fetch_all(
+        "messages", "after", conversation=place.number, after=after, limit=limit
+    )
     changes = await reader.fetch_all("changes", "after", conversation=place.number, after=after, limit=limit)
     timeline = timeline_now()
     events: list[AnyEvent] = [rows.message_of(row, conversation_id, timeline) for row in messages]

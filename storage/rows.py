@@ -28,25 +28,74 @@ Row = tuple[Any, ...]
 
 def conversation_of(row: Row, persona: str, timeline: Timeline) -> Conversation:
     """Read a row of conversations.view or conversations.listing."""
-    (_, name, kind, title, metadata, created_ms, updated_ms, first_seq, last_seq, changed_seq, changed_generation,
-     role, read_seq, unread_count) = row
+    (
+        _,
+        name,
+        kind,
+        title,
+        metadata,
+        created_ms,
+        updated_ms,
+        first_seq,
+        last_seq,
+        changed_seq,
+        changed_generation,
+        role,
+        read_seq,
+        unread_count,
+    ) = row
     return Conversation(
-        conversation_id=conversation_id_of(persona, name), kind=kind, title=title, metadata=_json(metadata),
-        created_at=created_ms, updated_at=updated_ms, first_seq=first_seq, last_seq=last_seq, changed_seq=changed_seq,
-        version=version(timeline.epoch_of(changed_generation), changed_seq), epoch=timeline.epoch, role=role,
-        read_seq=read_seq, unread_count=unread_count,
+        conversation_id=conversation_id_of(persona, name),
+        kind=kind,
+        title=title,
+        metadata=_json(metadata),
+        created_at=created_ms,
+        updated_at=updated_ms,
+        first_seq=first_seq,
+        last_seq=last_seq,
+        changed_seq=changed_seq,
+        version=version(timeline.epoch_of(changed_generation), changed_seq),
+        epoch=timeline.epoch,
+        role=role,
+        read_seq=read_seq,
+        unread_count=unread_count,
     )
 
 
 def message_of(row: Row, conversation_id: str, timeline: Timeline) -> Message:
     """Read a row of messages.before or messages.after."""
-    (seq, sender, key, role, content_type, content, attachments, reply_to, metadata, created_ms, edited_ms, deleted_ms,
-     changed_seq, changed_generation) = row
+    (
+        seq,
+        sender,
+        key,
+        role,
+        content_type,
+        content,
+        attachments,
+        reply_to,
+        metadata,
+        created_ms,
+        edited_ms,
+        deleted_ms,
+        changed_seq,
+        changed_generation,
+    ) = row
     return Message(
-        conversation_id=conversation_id, seq=seq, epoch=timeline.epoch_of(changed_generation), sender=sender,
-        client_message_id=key_from_column(key), role=role, content_type=content_type, content=content,
-        attachments=_json(attachments), reply_to=reply_to, metadata=_json(metadata), created_at=created_ms,
-        edited_at=edited_ms, deleted_at=deleted_ms, changed_seq=changed_seq,
+        conversation_id=conversation_id,
+        seq=seq,
+        epoch=timeline.epoch_of(changed_generation),
+        sender=sender,
+        client_message_id=key_from_column(key),
+        role=role,
+        content_type=content_type,
+        content=content,
+        attachments=_json(attachments),
+        reply_to=reply_to,
+        metadata=_json(metadata),
+        created_at=created_ms,
+        edited_at=edited_ms,
+        deleted_at=deleted_ms,
+        changed_seq=changed_seq,
     )
 
 
@@ -56,7 +105,10 @@ def event_of(row: Row, conversation_id: str, timeline: Timeline) -> AnyEvent:
     if kind == "message.edited":
         return _edited(row, conversation_id, timeline)
     common = {
-        "conversation_id": conversation_id, "seq": seq, "epoch": timeline.epoch_of(generation), "actor": actor
+        "conversation_id": conversation_id,
+        "seq": seq,
+        "epoch": timeline.epoch_of(generation),
+        "actor": actor,
     }
     if kind == "message.deleted":
         return MessageDeleted(**common, message_seq=message_seq, changed_seq=seq, deleted_at=created_ms)
@@ -80,14 +132,38 @@ _EVENTS: dict[str, Any] = {
 
 
 def _edited(row: Row, conversation_id: str, timeline: Timeline) -> MessageEdited:
-    (seq, _, message_seq, actor, _, generation, _, content_type, content, attachments, metadata, edited_ms, deleted_ms,
-     changed_seq, changed_generation) = row
+    (
+        seq,
+        _,
+        message_seq,
+        actor,
+        _,
+        generation,
+        _,
+        content_type,
+        content,
+        attachments,
+        metadata,
+        edited_ms,
+        deleted_ms,
+        changed_seq,
+        changed_generation,
+    ) = row
     if changed_seq is None:  # the message itself was purged: the event stands for itself
         changed_seq, changed_generation = seq, generation
     return MessageEdited(
-        conversation_id=conversation_id, seq=seq, epoch=timeline.epoch_of(changed_generation), message_seq=message_seq,
-        changed_seq=changed_seq, actor=actor, content_type=content_type, content=content,
-        attachments=_json(attachments), metadata=_json(metadata), edited_at=edited_ms, deleted_at=deleted_ms,
+        conversation_id=conversation_id,
+        seq=seq,
+        epoch=timeline.epoch_of(changed_generation),
+        message_seq=message_seq,
+        changed_seq=changed_seq,
+        actor=actor,
+        content_type=content_type,
+        content=content,
+        attachments=_json(attachments),
+        metadata=_json(metadata),
+        edited_at=edited_ms,
+        deleted_at=deleted_ms,
     )
 
 

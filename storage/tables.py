@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy Core sees them: for statements that depend on a request, and for the test that the two agree."""
+"""The tables as SQLAlchemy Core sees them, for statements that depend on a request; a test holds them true."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ def create(writing: Writing, draft: Draft, command: CreateConversation) -> Commi
     for name in members:
         _add_member(writing, place, writing.intern(name), "member", draft.at_ms)
     news = tuple(News(name, "created", conversation_id) for name in (draft.author, *members))
-    return Committed(Created(conversation=_view(writing, draft.author, conversation_id), duplicate=False), (), news)
+    return Committed(
+        Created(conversation=_view(writing, draft.author, conversation_id), duplicate=False), (), news
+    )
 
 
 def update(writing: Writing, draft: Draft, command: UpdateConversation) -> Committed:
@@ -57,11 +59,20 @@ def update(writing: Writing, draft: Draft, command: UpdateConversation) -> Commi
         payload["metadata"] = None if draft.metadata is None else msgspec.Raw(draft.metadata)
         writing.execute(CONVERSATIONS["set_metadata"], {"number": place.number, "metadata": text})
     seq = writing.change(
-        place, author, draft, "conversation.updated", payload=msgspec.json.encode(payload), key=command.idempotency_key
+        place,
+        author,
+        draft,
+        "conversation.updated",
+        payload=msgspec.json.encode(payload),
+        key=command.idempotency_key,
     )
     place.changed_seq = seq
     event = ConversationUpdated(
-        conversation_id=place.conversation_id, seq=seq, epoch=writing.epoch, actor=draft.author, created_at=draft.at_ms,
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        actor=draft.author,
+        created_at=draft.at_ms,
         **payload,
     )
     return Committed(writing.changed(place, seq), (event,))
@@ -77,7 +88,11 @@ def delete(writing: Writing, draft: Draft, command: DeleteConversation) -> Commi
     names = [row[0] for row in writing.execute(MEMBERS["names"], {"conversation": place.number})]
     writing.drop(place)
     event = ConversationDeleted(
-        conversation_id=place.conversation_id, seq=seq, epoch=writing.epoch, actor=draft.author, created_at=draft.at_ms
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        actor=draft.author,
+        created_at=draft.at_ms,
     )
     news = tuple(News(name, "removed", place.conversation_id) for name in names)
     return Committed(writing.changed(place, seq), (event,), news)
@@ -89,11 +104,15 @@ def _insert(writing: Writing, creator: int, draft: Draft, command: CreateConvers
     writing.execute(
         CONVERSATIONS["add"],
         {
-            "uuid": name, "kind": command.kind, "title": command.title,
-            "metadata": None if draft.metadata is None else draft.metadata.decode(), "creator": creator,
+            "uuid": name,
+            "kind": command.kind,
+            "title": command.title,
+            "metadata": None if draft.metadata is None else draft.metadata.decode(),
+            "creator": creator,
             "creation_key": None if key is None else key_to_column(key),
             "creation_fingerprint": None if key is None else draft.fingerprint,
-            "generation": writing.generation, "at_ms": draft.at_ms,
+            "generation": writing.generation,
+            "at_ms": draft.at_ms,
         },
     )
     return writing.new_conversation_id(name)
@@ -112,23 +131,31 @@ def _created_before(writing: Writing, draft: Draft, found: tuple[bytes, bytes]) 
         raise KeyReused
     conversation_id = conversation_id_of(writing.persona, name)
     place, _, _ = writing.enter(draft, conversation_id)
-    return Committed(Created(conversation=_view(writing, draft.author, place.conversation_id), duplicate=True))
+    return Committed(
+        Created(conversation=_view(writing, draft.author, place.conversation_id), duplicate=True)
+    )
 
 
 def _view(writing: Writing, user: str, conversation_id: str) -> Conversation:
     writing.flush()
     row = writing.one(
         sql.load("conversations")["view"],
-        {"user": user, "uuid": bytes.fromhex(conversation_id.partition(":")[2].replace("-", "")), "unread_max": writing.unread_max},
+        {
+            "user": user,
+            "uuid": bytes.fromhex(conversation_id.partition(":")[2].replace("-", "")),
+            "unread_max": writing.unread_max,
+        },
     )
     return conversation_of(row, writing.persona, writing.timeline)
 
 
 def _check_version(writing: Writing, place: Place, named: str | None) -> None:
-    """Hold the version that was named against today's: of the newest change of title or metadata, else of the creation."""
+    """Hold the version that was named against that of the newest change of title or metadata, else the creation."""
     if named is None:
         return
-    row = writing.one(CONVERSATIONS["generation_at"], {"conversation": place.number, "seq": place.changed_seq})
+    row = writing.one(
+        CONVERSATIONS["generation_at"], {"conversation": place.number, "seq": place.changed_seq}
+    )
     generation = place.generation if row is None else row[0]
     if named == version(writing.timeline.epoch_of(generation), place.changed_seq):
         return

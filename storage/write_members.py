@@ -41,7 +41,9 @@ def update(writing: Writing, draft: Draft, command: UpdateMember) -> Committed:
         return Committed(_unchanged(writing, place))
     if user == author:
         raise PermissionDenied("make another member the owner instead")
-    seq, event = _set_role(writing, place, author, user, draft, command.user, command.role, command.idempotency_key)
+    seq, event = _set_role(
+        writing, place, author, user, draft, command.user, command.role, command.idempotency_key
+    )
     events: tuple[AnyEvent, ...] = (event,)
     if command.role == OWNER:
         events += (_set_role(writing, place, author, author, draft, draft.author, ADMIN)[1],)
@@ -59,13 +61,21 @@ def remove(writing: Writing, draft: Draft, command: RemoveMember) -> Committed:
     if writing.role(place, user) == OWNER:
         events = _hand_over(writing, place, user, draft)
     seq = writing.change(
-        place, author, draft, "member.left", payload=msgspec.json.encode({"user": command.user}),
+        place,
+        author,
+        draft,
+        "member.left",
+        payload=msgspec.json.encode({"user": command.user}),
         key=command.idempotency_key,
     )
     writing.execute(MEMBERS["remove"], {"conversation": place.number, "user": user})
     place.roles.pop(user, None)
     event = MemberLeft(
-        conversation_id=place.conversation_id, seq=seq, epoch=writing.epoch, user=command.user, actor=draft.author,
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        user=command.user,
+        actor=draft.author,
         created_at=draft.at_ms,
     )
     news = (News(command.user, "removed", place.conversation_id),)
@@ -82,7 +92,9 @@ def mark_read(writing: Writing, draft: Draft, command: MarkRead) -> Committed:
     values = {"conversation": place.number, "user": author, "read_seq": command.seq}
     moved = writing.execute(MEMBERS["mark_read"], values).rowcount == 1
     _, read_seq = writing.one(MEMBERS["find"], values)
-    unread_count = writing.one(MESSAGES["unread"], values | {"read_seq": read_seq, "unread_max": writing.unread_max})[0]
+    unread_count = writing.one(
+        MESSAGES["unread"], values | {"read_seq": read_seq, "unread_max": writing.unread_max}
+    )[0]
     answer = ReadMark(conversation_id=place.conversation_id, read_seq=read_seq, unread_count=unread_count)
     return Committed(answer, read_by=draft.author if moved else None)
 
@@ -100,8 +112,12 @@ def _join(
 ) -> Committed:
     _check_room(writing, place)
     seq = writing.change(
-        place, author, draft, "member.joined",
-        payload=msgspec.json.encode({"user": command.user, "role": command.role}), key=command.idempotency_key,
+        place,
+        author,
+        draft,
+        "member.joined",
+        payload=msgspec.json.encode({"user": command.user, "role": command.role}),
+        key=command.idempotency_key,
     )
     writing.execute(
         MEMBERS["add"],
@@ -109,8 +125,13 @@ def _join(
     )
     place.roles[user] = command.role
     event = MemberJoined(
-        conversation_id=place.conversation_id, seq=seq, epoch=writing.epoch, user=command.user, role=command.role,
-        actor=draft.author, created_at=draft.at_ms,
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        user=command.user,
+        role=command.role,
+        actor=draft.author,
+        created_at=draft.at_ms,
     )
     news = (News(command.user, "joined", place.conversation_id),)
     return Committed(writing.changed(place, seq), (event,), news)
@@ -137,15 +158,32 @@ def _hand_over(writing: Writing, place: Place, leaver: int, draft: Draft) -> tup
 
 
 def _set_role(
-    writing: Writing, place: Place, author: int, user: int, draft: Draft, name: str, role: str, key: str | None = None
+    writing: Writing,
+    place: Place,
+    author: int,
+    user: int,
+    draft: Draft,
+    name: str,
+    role: str,
+    key: str | None = None,
 ) -> tuple[int, MemberChanged]:
     seq = writing.change(
-        place, author, draft, "member.changed", payload=msgspec.json.encode({"user": name, "role": role}), key=key
+        place,
+        author,
+        draft,
+        "member.changed",
+        payload=msgspec.json.encode({"user": name, "role": role}),
+        key=key,
     )
     writing.execute(MEMBERS["set_role"], {"conversation": place.number, "user": user, "role": role})
     place.roles[user] = role
     return seq, MemberChanged(
-        conversation_id=place.conversation_id, seq=seq, epoch=writing.epoch, user=name, role=role, actor=draft.author,
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        user=name,
+        role=role,
+        actor=draft.author,
         created_at=draft.at_ms,
     )
 
@@ -155,6 +193,9 @@ def _unchanged(writing: Writing, place: Place) -> Changed:
     row = writing.one(CONVERSATIONS["generation_at"], {"conversation": place.number, "seq": place.last_seq})
     generation = place.generation if row is None else row[0]
     return Changed(
-        conversation_id=place.conversation_id, seq=place.last_seq, epoch=writing.epoch,
-        version=version(writing.timeline.epoch_of(generation), place.last_seq), duplicate=True,
+        conversation_id=place.conversation_id,
+        seq=place.last_seq,
+        epoch=writing.epoch,
+        version=version(writing.timeline.epoch_of(generation), place.last_seq),
+        duplicate=True,
     )

@@ -98,7 +98,9 @@ def _objection(writing: Writing, place: Place, command: SendMessage) -> Problem 
     return None
 
 
-def _insert(writing: Writing, place: Place, author: int, draft: Draft, command: SendMessage, seq: int) -> bool:
+def _insert(
+    writing: Writing, place: Place, author: int, draft: Draft, command: SendMessage, seq: int
+) -> bool:
     cursor = writing.execute(
         MESSAGES["add"],
         {

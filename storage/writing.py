@@ -27,7 +27,17 @@ USERS = sql.load("users")
 class Place:
     """A conversation as the writer knows it: `last_seq` counts what this batch gave out, `roles` who may."""
 
-    __slots__ = ("changed_seq", "conversation_id", "dirty", "first_seq", "generation", "last_seq", "number", "roles", "updated_ms")
+    __slots__ = (
+        "changed_seq",
+        "conversation_id",
+        "dirty",
+        "first_seq",
+        "generation",
+        "last_seq",
+        "number",
+        "roles",
+        "updated_ms",
+    )
 
     def __init__(self, conversation_id: str, row: tuple[int, int, int, int, int, int]) -> None:
         self.conversation_id = conversation_id
@@ -159,19 +169,31 @@ class Writing:
         return place.last_seq
 
     def change(
-        self, place: Place, author: int, draft: Draft, kind: str, *, message_seq: int | None = None,
-        payload: bytes | None = None, key: str | None = None,
+        self,
+        place: Place,
+        author: int,
+        draft: Draft,
+        kind: str,
+        *,
+        message_seq: int | None = None,
+        payload: bytes | None = None,
+        key: str | None = None,
     ) -> int:
         """Record what took a seq without being a message, and return that seq."""
         seq = self.take_seq(place, draft.at_ms)
         self.execute(
             CHANGES["add"],
             {
-                "conversation": place.number, "seq": seq, "kind": kind, "message_seq": message_seq, "actor": author,
+                "conversation": place.number,
+                "seq": seq,
+                "kind": kind,
+                "message_seq": message_seq,
+                "actor": author,
                 "idempotency_key": None if key is None else key_to_column(key),
                 "fingerprint": None if key is None else draft.fingerprint,
                 "payload": None if payload is None else payload.decode(),
-                "generation": self.generation, "created_ms": draft.at_ms,
+                "generation": self.generation,
+                "created_ms": draft.at_ms,
             },
         )
         return seq
@@ -181,7 +203,8 @@ class Writing:
         if key is None:
             return None
         row = self.one(
-            CHANGES["find_key"], {"conversation": place.number, "actor": author, "idempotency_key": key_to_column(key)}
+            CHANGES["find_key"],
+            {"conversation": place.number, "actor": author, "idempotency_key": key_to_column(key)},
         )
         if row is None:
             return None
@@ -191,14 +214,23 @@ class Writing:
         return self.changed(place, seq, message_seq=message_seq, generation=generation, duplicate=True)
 
     def changed(
-        self, place: Place, seq: int, *, message_seq: int | None = None, generation: int | None = None,
+        self,
+        place: Place,
+        seq: int,
+        *,
+        message_seq: int | None = None,
+        generation: int | None = None,
         duplicate: bool = False,
     ) -> Changed:
         """Write the answer to what took `seq`, in the current generation or in an earlier one."""
         epoch = self.epoch if generation is None else self.timeline.epoch_of(generation)
         return Changed(
-            conversation_id=place.conversation_id, seq=seq, epoch=self.epoch, version=version(epoch, seq),
-            duplicate=duplicate, message_seq=message_seq,
+            conversation_id=place.conversation_id,
+            seq=seq,
+            epoch=self.epoch,
+            version=version(epoch, seq),
+            duplicate=duplicate,
+            message_seq=message_seq,
         )
 
     def check_lineage(self, place: Place, message_seq: int, named: str) -> int:

@@ -10,7 +10,7 @@ import msgspec
 from chat.endpoints.field_notes import FIELD_NOTES
 from chat.endpoints.openapi_headers import HEADERS, request_headers
 from chat.endpoints.openapi_schemas import Schema, parameter_schemas, reference, schemas
-from chat.endpoints.operation import Answer, Operation
+from chat.endpoints.operation import Answer, Operation, Together
 from chat.errors import (
     BadRequest,
     Internal,
@@ -93,13 +93,40 @@ def _request_body(operation: Operation, body: type[msgspec.Struct]) -> Schema:
 def _parameters(operation: Operation) -> list[Schema]:
     if operation.parameters is None:
         return []
-    in_path = operation.path_names
-    parameters: list[Schema] = []
-    for name, schema in parameter_schemas(operation.parameters).items():
-        place: Schema = {"in": "path", "required": True} if name in in_path else {"in": "query"}
-        more: Schema = {"example": EXAMPLES[name]} if name in EXAMPLES and name in in_path else {}
-        parameters.append({"name": name, **place, "description": FIELD_NOTES[name], "schema": schema, **more})
+    described = parameter_schemas(operation.parameters)
+    together = operation.together
+    joined = together.fields if together is not None else ()
+    parameters = [_parameter(operation, name, described[name]) for name in described if name not in joined]
+    if together is not None:
+        parameters.append(_joint_parameter(together, described))
     return parameters
+
+
+def _parameter(operation: Operation, name: str, schema: Schema) -> Schema:
+    described: Schema = {
+        "name": name,
+        "in": "query",
+        "description": FIELD_NOTES.get(name, ""),
+        "schema": schema,
+    }
+    if name in operation.path_names:
+        described |= {"in": "path", "required": True, "example": EXAMPLES[name]}
+    return described
+
+
+def _joint_parameter(together: Together, described: dict[str, Schema]) -> Schema:
+    # OpenAPI can say that parameters depend on each other only of one whose properties they are.
+    properties = {
+        name: {"description": FIELD_NOTES.get(name, ""), **described[name]} for name in together.fields
+    }
+    return {
+        "name": together.name,
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": together.notes,
+        "schema": {"type": "object", "properties": properties, **together.rule},
+    }
 
 
 def _responses(operation: Operation) -> Schema:

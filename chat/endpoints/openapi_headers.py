@@ -8,6 +8,7 @@ from chat.endpoints.openapi_schemas import Schema
 from chat.endpoints.operation import Operation
 
 TAG = r'"[a-z0-9]{1,32}\.[0-9]{1,16}"'
+WEAK_TAG = f"(?:W/)?{TAG}"
 ETAG_EXAMPLE = '"k3f9x2a1.7"'
 
 # Bare or quoted, as `idempotency.parse_key` reads it: 1 to 128 characters.
@@ -34,7 +35,7 @@ IDEMPOTENCY_KEY: Schema = {
     "name": HEADER,
     "in": "header",
     "description": "A key for this one request, bare or quoted; the same key gives the first answer again. "
-    "For a send it is the `client_message_id`.",
+    "`idempotency_key` in a body says the same.",
     "schema": {"type": "string", "pattern": KEY_PATTERN},
     "example": "0b9f6f4e-6d0c-4c0e-9a63-0f2f4c1d7a11",
 }
@@ -42,14 +43,16 @@ IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",
     "description": "Only if this is still the version, else 412: an ETag as it came, several, or `*`.",
-    "schema": {"type": "string", "pattern": rf"^(?:\*|{TAG}(?:, {TAG}){{0,15}})$"},
+    "schema": {"anyOf": [{"const": "*"}, {"type": "string", "pattern": rf"^{TAG}(?:, {TAG}){{0,15}}$"}]},
     "example": ETAG_EXAMPLE,
 }
 IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
     "in": "header",
     "description": "Answer 304 if this is still the version.",
-    "schema": {"type": "string", "pattern": rf"^(?:\*|(?:W/)?{TAG}(?:, (?:W/)?{TAG}){{0,15}})$"},
+    "schema": {
+        "anyOf": [{"const": "*"}, {"type": "string", "pattern": rf"^{WEAK_TAG}(?:, {WEAK_TAG}){{0,15}}$"}]
+    },
     "example": ETAG_EXAMPLE,
 }
 
@@ -57,7 +60,7 @@ IF_NONE_MATCH: Schema = {
 def request_headers(operation: Operation) -> list[Schema]:
     """Return the header parameters that an operation takes."""
     headers: list[Schema] = []
-    if operation.key_field is not None:
+    if operation.key_field == "idempotency_key":
         headers.append(IDEMPOTENCY_KEY)
     if operation.versioned is not None:
         headers.append(IF_MATCH)

@@ -39,30 +39,43 @@ def schemas(operations: Sequence[Operation], *more: type[msgspec.Struct]) -> Sch
     described = [operation for operation in operations if operation.body is not None]
     bodies = [operation.body for operation in described if operation.body is not None]
     answers = [answer.body for each in operations for answer in each.answers if answer.body is not None]
-    rules = {body.__name__: each.rule for body, each in zip(bodies, described, strict=True)}
+    inputs = {body.__name__: each for body, each in zip(bodies, described, strict=True)}
     _, found = msgspec.json.schema_components(
         dict.fromkeys([*bodies, *answers, *more]), ref_template=TEMPLATE
     )
-    inputs = {body.__name__ for body in bodies}
-    return {
-        name: _ruled(_noted(schema, limited=name in inputs), rules.get(name))
-        for name, schema in sorted(found.items())
-    }
+    return {name: _described(schema, inputs.get(name)) for name, schema in sorted(found.items())}
 
 
 def parameter_schemas(struct: type[msgspec.Struct]) -> dict[str, Schema]:
     """Describe each field of a struct that decodes path and query."""
     _, found = msgspec.json.schema_components([struct])
     properties: dict[str, Schema] = found[struct.__name__]["properties"]
-    return {name: _limited(name, _present(schema)) for name, schema in properties.items()}
+    return {name: _limited(name, schema) for name, schema in properties.items()}
 
 
-def _noted(schema: Schema, *, limited: bool) -> Schema:
+def _described(schema: Schema, source: Operation | None) -> Schema:
+    noted = _noted({**schema, "description": inspect.cleandoc(schema.get("description", ""))})
+    if source is None:
+        return noted
+    hidden = _in_headers(source)
+    properties = {
+        name: _limited(name, inner) for name, inner in noted["properties"].items() if name not in hidden
+    }
+    return _ruled({**noted, "properties": properties}, source.rule)
+
+
+def _in_headers(operation: Operation) -> set[str]:
+    """Name what a header gives: a body may say it too, as on the socket, but one way is described."""
+    return {"idempotency_key", "version"} if operation.versioned is not None else {"idempotency_key"}
+
+
+def _noted(schema: Schema) -> Schema:
     properties = schema.get("properties", {})
-    for name, inner in properties.items():
-        noted = {"description": FIELD_NOTES[name], **inner} if name in FIELD_NOTES else inner
-        properties[name] = _limited(name, noted) if limited else noted
-    return {**schema, "description": inspect.cleandoc(schema.get("description", ""))}
+    noted = {
+        name: {"description": FIELD_NOTES[name], **inner} if name in FIELD_NOTES else inner
+        for name, inner in properties.items()
+    }
+    return {**schema, "properties": noted} if noted else schema
 
 
 def _limited(name: str, schema: Schema) -> Schema:
@@ -74,13 +87,6 @@ def _limited(name: str, schema: Schema) -> Schema:
     if schema.get("type") == "array":
         return {**schema, "items": _limited(name, schema["items"])}
     return {**schema, **limits} if schema.get("type") == "string" else schema
-
-
-def _present(schema: Schema) -> Schema:
-    # In an address null is absence: a parameter is what it is when it is there.
-    if "anyOf" in schema:
-        return next(option for option in schema["anyOf"] if option.get("type") != "null")
-    return {key: value for key, value in schema.items() if key != "default"}
 
 
 def _ruled(schema: Schema, rule: BodyRule | None) -> Schema:

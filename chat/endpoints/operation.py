@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Union, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Values = dict[str, object]
 """Decoded fields by name, on their way into a command."""
+
+Part = tuple[str, object] | tuple[str, object, object]
+"""A field as msgspec.defstruct takes it: name, type, default."""
 
 KEY_FIELDS = ("client_message_id", "idempotency_key")
 """The fields of a command that the Idempotency-Key header can give."""
@@ -52,6 +56,15 @@ class BodyRule(msgspec.Struct, frozen=True, kw_only=True):
     any_of: tuple[Values, ...] = ()
 
 
+class Together(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of the query that depend on each other: described as one exploded object under `rule`."""
+
+    name: str
+    fields: tuple[str, ...]
+    notes: str
+    rule: Values
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """A method on a path. Its command's fields come from the path, the query, the body and two headers.
 
@@ -73,6 +86,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: type[msgspec.Struct] | None = None
     example: Values | None = None
     rule: BodyRule | None = None
+    together: Together | None = None
     compose: Callable[[Values, User], Values] | None = None
     """Turn the decoded fields into the command's where they are not the same."""
     versioned: type[Command] | None = None
@@ -97,9 +111,19 @@ def names_in_path(path: str) -> tuple[str, ...]:
     return tuple(_IN_PATH.findall(path))
 
 
-def parameters_of(command: type[Command], path: str, *query: str) -> type[msgspec.Struct]:
-    """Cut from a command the struct that decodes the path's parameters and the named ones of the query."""
-    return cut(command, f"{command.__name__}Parameters", (*names_in_path(path), *query))
+def path_of(command: type[Command], path: str) -> type[msgspec.Struct]:
+    """Cut from a command the struct that decodes the path's parameters."""
+    return cut(command, f"{command.__name__}Parameters", names_in_path(path))
+
+
+def query_of(command: type[Command], path: str) -> type[msgspec.Struct]:
+    """Cut from a command the struct that decodes the path's parameters, and all other fields from the query.
+
+    An address knows no null, only absence: what may be None in the command is UNSET where it is absent.
+    """
+    in_path = names_in_path(path)
+    query = tuple(name for name in command.__struct_fields__ if name not in in_path)
+    return cut(command, f"{command.__name__}Parameters", (*in_path, *query), optional=query)
 
 
 def body_of(command: type[Command], path: str, *, optional: tuple[str, ...] = ()) -> type[msgspec.Struct]:
@@ -117,12 +141,7 @@ def cut(
 ) -> type[msgspec.Struct]:
     """Make a struct called `name` of some of a command's fields, with their types, limits and defaults."""
     known = {field.name: field for field in msgspec.structs.fields(command)}
-    parts: list[tuple[str, object] | tuple[str, object, object]] = []
-    for field in (known[each] for each in fields):
-        if field.name in optional:
-            parts.append((field.name, field.type | msgspec.UnsetType, msgspec.UNSET))
-        else:
-            parts.append(_part(field))
+    parts = [_absent(known[each]) if each in optional else _part(known[each]) for each in fields]
     made = msgspec.defstruct(name, parts, frozen=True, kw_only=True, module=command.__module__)
     made.__doc__ = command.__doc__
     return made
@@ -134,7 +153,13 @@ def values_of(struct: msgspec.Struct) -> Values:
     return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
 
 
-def _part(field: msgspec.structs.FieldInfo) -> tuple[str, object] | tuple[str, object, object]:
+def _absent(field: msgspec.structs.FieldInfo) -> Part:
+    options = get_args(field.type) if get_origin(field.type) in (Union, UnionType) else (field.type,)
+    present = [option for option in options if option is not NoneType]
+    return (field.name, Union[(*present, msgspec.UnsetType)], msgspec.UNSET)
+
+
+def _part(field: msgspec.structs.FieldInfo) -> Part:
     if field.required:
         return (field.name, field.type)
     if field.default_factory is not msgspec.NODEFAULT:

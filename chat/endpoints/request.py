@@ -29,15 +29,18 @@ def core_of(request: Request) -> Core:
 
 def parameters(request: Request, shape: type[Shape]) -> Shape:
     """Decode path and query into `shape`; parameters that it does not name are ignored."""
-    given: dict[str, object] = {**query_of(request), **request.path_params}
+    given: dict[str, object] = {**query(request, shape.__struct_fields__), **request.path_params}
     try:
         return msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"a parameter cannot be used: {error}") from error
 
 
-def query_of(request: Request) -> Mapping[str, str]:
-    """Return the query's parameters; raises BadRequest for a name given twice and for what is no UTF-8."""
+def query(request: Request, names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the query's parameters of these names.
+
+    Raises BadRequest for one that stands there twice, and for what is no UTF-8.
+    """
     try:
         text = request.scope["query_string"].decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
@@ -45,10 +48,11 @@ def query_of(request: Request) -> Mapping[str, str]:
         raise BadRequest("the query is not valid UTF-8 in percent-encoding") from error
     except ValueError as error:
         raise BadRequest(f"a query has at most {PARAMETERS_MAX} parameters") from error
-    query = dict(pairs)
-    if len(query) != len(pairs):
+    known = [pair for pair in pairs if pair[0] in names]
+    found = dict(known)
+    if len(found) != len(known):
         raise BadRequest("a parameter stands twice in the query")
-    return query
+    return found
 
 
 async def body(request: Request, shape: type[Shape], bytes_max: int) -> Shape:
@@ -84,7 +88,7 @@ def decode(raw: bytes, shape: type[Shape]) -> Shape:
     """Decode JSON into `shape`, strictly; raises BadRequest with the place and the reason."""
     try:
         # The decoder skips over what it is not asked for: only this proves that all of it is UTF-8.
-        return msgspec.json.decode(raw.decode(), type=shape)
+        return _fitted(raw.decode(), shape)
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not valid UTF-8 at byte {error.start}") from error
     except msgspec.ValidationError as error:
@@ -93,6 +97,21 @@ def decode(raw: bytes, shape: type[Shape]) -> Shape:
         raise BadRequest(f"the body is not well-formed JSON: {error}") from error
     except RecursionError as error:
         raise BadRequest("the body nests too deep") from error
+
+
+def _fitted(text: str, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except msgspec.ValidationError:
+        # 7.0 is the integer 7 to JSON Schema, and some languages know no other way to write it.
+        given = msgspec.json.decode(text)
+        if not isinstance(given, dict) or not any(isinstance(value, float) for value in given.values()):
+            raise
+        return msgspec.convert({name: _whole(value) for name, value in given.items()}, shape)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check_type(request: Request) -> None:

@@ -36,7 +36,9 @@ logger = logging.getLogger("palaver.websocket")
 class Socket:
     """One WebSocket. `run` serves it; `close` ends it from anywhere, at once and only once."""
 
-    def __init__(self, core: Core, connection: Connection, send: Send, tasks: asyncio.TaskGroup, address: str) -> None:
+    def __init__(
+        self, core: Core, connection: Connection, send: Send, tasks: asyncio.TaskGroup, address: str
+    ) -> None:
         self._core = core
         self._connection = connection
         self._send = send
@@ -101,7 +103,9 @@ class Socket:
         except centrifuge_json.BadFrame:
             self.close(BAD_REQUEST)
             return
-        if len(text) > self._core.settings.frame_in_bytes_max or _is_long(text, self._core.settings.frame_in_bytes_max):
+        if len(text) > self._core.settings.frame_in_bytes_max or _is_long(
+            text, self._core.settings.frame_in_bytes_max
+        ):
             self._refuse_all(requests)
             return
         for request in requests:
@@ -128,6 +132,7 @@ class Socket:
             if isinstance(body, Rpc):
                 await self._call(request.id, body)
             elif isinstance(body, Invalid):
+                self._commands.admit()
                 raise body.problem
             else:
                 await self._answer(request.id, ANSWERS[type(body)](self._commands, request.id, body))
@@ -202,4 +207,3 @@ class Socket:
 def _is_long(text: str, bytes_max: int) -> bool:
     """Tell whether a text is longer than `bytes_max` as UTF-8, without encoding what cannot be."""
     return len(text) * 4 > bytes_max and len(text.encode()) > bytes_max
-

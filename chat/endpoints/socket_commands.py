@@ -154,10 +154,19 @@ class SocketCommands:
         expires_s = await self._subscription_expiry(command.token, client.user, command.channel)
         wish = Wish(command.join_leave, frozenset(data.ephemeral) & TOPICS)
         begun = await subscribing.begin(self._core, client, command.channel, claim, wish)
-        if begun.found is not None and command.rejects_unrecovered and claim is not None and not begun.found.recovered:
+        if (
+            begun.found is not None
+            and command.rejects_unrecovered
+            and claim is not None
+            and not begun.found.recovered
+        ):
             self._core.hub.unsubscribe(client, command.channel)
             raise UnrecoverablePosition
-        result = SubscribeResult() if begun.found is None else _subscribed(begun.found, begun.was_recovering, command.offset)
+        result = (
+            SubscribeResult()
+            if begun.found is None
+            else _subscribed(begun.found, begun.was_recovering, command.offset)
+        )
         if expires_s:
             ttl_s = self._watch_subscription(command.channel, expires_s)
             result = msgspec.structs.replace(result, expires=True, ttl=ttl_s)
@@ -176,7 +185,9 @@ class SocketCommands:
     async def presence(self, id: int, command: requests.Presence) -> None:
         """Tell which connections listen to a channel that this one listens to."""
         listeners = self._listeners(command.channel)
-        self._reply(id, command.kind, PresenceResult(presence={each.id: client_info(each) for each in listeners}))
+        self._reply(
+            id, command.kind, PresenceResult(presence={each.id: client_info(each) for each in listeners})
+        )
 
     async def presence_stats(self, id: int, command: requests.PresenceStats) -> None:
         """Count who listens to a channel that this one listens to."""
@@ -188,7 +199,9 @@ class SocketCommands:
         """Read publications after a position; without a limit, tell the position alone."""
         client = self._here()
         if command.reverse:
-            raise NotAvailable("history goes forward only; the rpc `history` pages backward through the messages")
+            raise NotAvailable(
+                "history goes forward only; the rpc `history` pages backward through the messages"
+            )
         settings = self._core.settings
         asked = settings.recover_events_max if command.limit < 0 else command.limit
         limit = min(asked, settings.recover_events_max)
@@ -199,7 +212,9 @@ class SocketCommands:
         if claim is not None and not found.recovered:
             raise UnrecoverablePosition
         result = HistoryResult(
-            publications=[publication(event) for event in found.events], epoch=found.epoch, offset=found.top.seq
+            publications=[publication(event) for event in found.events],
+            epoch=found.epoch,
+            offset=found.top.seq,
         )
         self._reply(id, command.kind, result)
 
@@ -242,7 +257,10 @@ class SocketCommands:
         self._outbox.push(reply(id, kind, encode_result(result)))
 
     async def _authenticate(self, token: str) -> User | None:
-        """Return the token's user; where it is no good, close, or raise TokenExpired for a client that has a newer one."""
+        """Return the token's user; close where it is no good; raises TokenExpired for who may have a newer one."""
+        if self._core.logins.wait_s(self._address):
+            self._close(TOO_MANY_REQUESTS)
+            return None
         try:
             return await self._core.authenticator.authenticate(token)
         except Unauthorized:
@@ -269,7 +287,9 @@ class SocketCommands:
             self._expiries.pop(channel).cancel()
         ttl_s = max(1, round(expires_s - time.time()))
         after_s = ttl_s + self._core.settings.expired_grace_s
-        self._expiries[channel] = asyncio.get_running_loop().call_later(after_s, self._end_subscription, channel)
+        self._expiries[channel] = asyncio.get_running_loop().call_later(
+            after_s, self._end_subscription, channel
+        )
         return ttl_s
 
     def _end_subscription(self, channel: str) -> None:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from chat.endpoints.socket import Socket
 
 GOODBYES_PER_TURN = 100
-LOOK_AGAIN_S = 0.02
 
 
 class Sockets:
@@ -20,6 +19,8 @@ class Sockets:
     def __init__(self, spread_s: float) -> None:
         self._spread_s = spread_s
         self._open: set[Socket] = set()
+        self._none_left = asyncio.Event()
+        self._none_left.set()
         self.closing = False
 
     def __len__(self) -> int:
@@ -28,13 +29,16 @@ class Sockets:
     def add(self, socket: Socket) -> None:
         """Take in a socket."""
         self._open.add(socket)
+        self._none_left.clear()
 
     def discard(self, socket: Socket) -> None:
         """Forget a socket that ended."""
         self._open.discard(socket)
+        if not self._open:
+            self._none_left.set()
 
     async def drain(self) -> None:
-        """Tell all clients to come back later, spread over time so that they do not come back all at once; wait for them."""
+        """Tell all clients to come back later, not all at once, and wait for them."""
         self.closing = True
         waiting = list(self._open)
         turns = max(1, -(-len(waiting) // GOODBYES_PER_TURN))
@@ -42,5 +46,4 @@ class Sockets:
             for socket in waiting[turn::turns]:
                 socket.close(SHUTDOWN)
             await asyncio.sleep(self._spread_s / turns if turns > 1 else 0)
-        while self._open:
-            await asyncio.sleep(LOOK_AGAIN_S)
+        await self._none_left.wait()

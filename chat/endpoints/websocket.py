@@ -91,4 +91,6 @@ def _wants_protobuf(scope: Scope) -> bool:
 async def _turn_away(send: Send) -> None:
     headers = [(b"retry-after", b"5"), (b"content-type", b"text/plain")]
     await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": b"no room for another connection; try again\n"})
+    await send(
+        {"type": "websocket.http.response.body", "body": b"no room for another connection; try again\n"}
+    )

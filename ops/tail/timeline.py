@@ -124,7 +124,7 @@ class Timeline:
         if ack.epoch != self.epoch:
             raise Lost("the conversation moved to another epoch while a line was sent")
         if not ack.duplicate:
-            yield from self._keep_seen([RowId(ack.seq, ack.epoch)], durable=False)
+            yield from self._keep_seen([RowId(ack.seq, ack.epoch)])
 
     def distrust(self) -> Iterator[Effect]:
         """Make a reload due, on disk, until it is done."""
@@ -200,11 +200,11 @@ class Timeline:
             else:
                 yield Draw(Kind.PASSING, event)
 
-    def _keep_seen(self, rows: Iterable[RowId], *, epoch: str = "", durable: bool = True) -> Iterator[Keep]:
+    def _keep_seen(self, rows: Iterable[RowId], *, epoch: str = "") -> Iterator[Keep]:
         seen = _highest(self.bookmark.seen, rows)
         moved = replace(self.bookmark, seen=seen, epoch=epoch or self.bookmark.epoch)
         if moved != self.bookmark:
-            yield self._keep(moved, durable=durable)
+            yield self._keep(moved)
 
     def _keep(self, bookmark: Bookmark, *, durable: bool = True) -> Keep:
         self.bookmark = bookmark

@@ -200,6 +200,16 @@ def test_a_file_that_is_no_database_fails_with_the_reason(file: Path) -> None:
         Inspection(file, TUNING)
 
 
+def test_a_question_that_sqlite_cannot_answer_fails_with_the_reason(database: Connection, file: Path) -> None:
+    database.execute("DROP TABLE members")
+
+    with (
+        Inspection(file, TUNING) as inspection,
+        pytest.raises(InspectionFailed, match="no such table: members"),
+    ):
+        inspection.violations("read_too_far")
+
+
 def test_a_folder_with_odd_characters_is_no_uri(tmp_path: Path) -> None:
     folder = tmp_path / "50% ?mode=rwc#x"
     folder.mkdir()
@@ -223,6 +233,16 @@ def test_a_lock_that_a_dead_process_left_serves_nothing(file: Path) -> None:
     file.with_name("main.db.lock").write_text(f"{done.pid}\n")
 
     assert server_of(file) is None
+
+
+def test_a_server_of_another_user_serves_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    file.with_name("main.db.lock").write_text("4711\n")
+    monkeypatch.setattr(os, "kill", refuse)
+
+    assert server_of(file) == 4711
 
 
 @pytest.mark.parametrize("content", [None, "", "x"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from chat.commands import MarkRead, ReadPresence, ShowTyping
-from chat.endpoints.operation import Answer, Asked, Operation, body_of, parameters_of
+from chat.endpoints.operation import Answer, Asked, Operation, body_of, path_of
 from chat.endpoints.responses import json_response
 from chat.errors import Unknown, UnrecoverablePosition
 from chat.presence import Presence
@@ -40,7 +40,7 @@ OPERATIONS = (
         summary="Say that everything up to a seq was read",
         notes="Never moves back. `version` is that of the message at `seq` as the client saw it.",
         command=MarkRead,
-        parameters=parameters_of(MarkRead, READ),
+        parameters=path_of(MarkRead, READ),
         body=body_of(MarkRead, READ),
         example={"seq": 7},
         respond=marked,
@@ -55,7 +55,7 @@ OPERATIONS = (
         summary="Tell the others that one types",
         notes="Takes no body; nothing is stored.",
         command=ShowTyping,
-        parameters=parameters_of(ShowTyping, TYPING),
+        parameters=path_of(ShowTyping, TYPING),
         respond=noted,
         answers=(Answer(204, "They are told."),),
         refusals=(Unknown,),
@@ -67,7 +67,7 @@ OPERATIONS = (
         tag="events",
         summary="Ask who is here now",
         command=ReadPresence,
-        parameters=parameters_of(ReadPresence, PRESENCE),
+        parameters=path_of(ReadPresence, PRESENCE),
         respond=present,
         answers=(Answer(200, "Who is connected to the conversation.", Presence),),
         refusals=(Unknown,),

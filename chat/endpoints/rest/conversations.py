@@ -13,9 +13,16 @@ from chat.commands import (
     RemoveMember,
     UpdateConversation,
 )
-from chat.endpoints.operation import Answer, Asked, BodyRule, Operation, Values, body_of, cut, parameters_of
+from chat.endpoints.operation import Answer, Asked, BodyRule, Operation, Values, body_of, path_of, query_of
 from chat.endpoints.responses import json_response, page_response, page_url, place, versioned
-from chat.errors import KeyReused, PermissionDenied, ReplayRefused, Unknown, VersionMismatch
+from chat.errors import (
+    KeyReused,
+    PermissionDenied,
+    ReplayRefused,
+    Unknown,
+    UnrecoverablePosition,
+    VersionMismatch,
+)
 from chat.models import Conversation, Listing, User
 from chat.store import Changed, Created
 
@@ -94,7 +101,7 @@ OPERATIONS = (
             Answer(201, "The conversation was created.", ConversationCreated, ("Location", "ETag")),
             Answer(200, "The key had created it before.", ConversationCreated, ("Location", "ETag")),
         ),
-        refusals=(KeyReused, ReplayRefused),
+        refusals=(Unknown, KeyReused, ReplayRefused),
     ),
     Operation(
         method="GET",
@@ -103,7 +110,7 @@ OPERATIONS = (
         tag=TAG,
         summary="List one's conversations by last activity",
         command=ListConversations,
-        parameters=parameters_of(ListConversations, ALL, "cursor", "limit"),
+        parameters=query_of(ListConversations, ALL),
         respond=listed,
         answers=(Answer(200, "A page, newest first.", ConversationPage, ("Link",)),),
     ),
@@ -116,7 +123,7 @@ OPERATIONS = (
         notes="The ETag names the state of title and metadata; what is the reader's own "
         "(read and unread) changes without it.",
         command=GetConversation,
-        parameters=parameters_of(GetConversation, ONE),
+        parameters=path_of(GetConversation, ONE),
         respond=shown,
         answers=(Answer(200, "The conversation as its reader sees it.", Conversation, ("ETag",)),),
         refusals=(Unknown,),
@@ -129,14 +136,14 @@ OPERATIONS = (
         summary="Change the title or the metadata",
         notes="What is absent stays, null removes.",
         command=UpdateConversation,
-        parameters=parameters_of(UpdateConversation, ONE),
+        parameters=path_of(UpdateConversation, ONE),
         body=body_of(UpdateConversation, ONE),
         versioned=GetConversation,
         example={"title": "Dinner"},
         rule=BodyRule(any_of=({"required": ["title"]}, {"required": ["metadata"]})),
         respond=changed,
         answers=(Answer(200, "It was changed.", Changed, ("ETag",)),),
-        refusals=(PermissionDenied, Unknown, KeyReused, VersionMismatch),
+        refusals=(PermissionDenied, Unknown, KeyReused, UnrecoverablePosition, VersionMismatch),
     ),
     Operation(
         method="DELETE",
@@ -146,7 +153,7 @@ OPERATIONS = (
         summary="Hide the conversation from everybody",
         notes="Its rows are kept; nobody can open it any more.",
         command=DeleteConversation,
-        parameters=parameters_of(DeleteConversation, ONE),
+        parameters=path_of(DeleteConversation, ONE),
         respond=ended,
         answers=(Answer(200, "It is hidden.", Changed),),
         refusals=(PermissionDenied, Unknown, KeyReused),
@@ -159,7 +166,7 @@ OPERATIONS = (
         summary="Leave the conversation",
         notes="Takes no body.",
         command=RemoveMember,
-        parameters=cut(RemoveMember, "LeaveParameters", ("conversation_id",)),
+        parameters=path_of(RemoveMember, LEAVE),
         compose=of_oneself,
         respond=ended,
         answers=(Answer(200, "The membership has ended.", Changed),),

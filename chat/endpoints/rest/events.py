@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from chat.commands import EpochName, Limit, Offset, ReadEvents
-from chat.endpoints.operation import Answer, Asked, Operation, Values
+from chat.endpoints.operation import Answer, Asked, Operation, Together, Values
 from chat.endpoints.responses import page_response, page_url
 from chat.errors import BadRequest, Unknown, UnrecoverablePosition
 from chat.models import AnyEvent, EventPage, RowId, User
@@ -18,11 +19,11 @@ class EventsParameters(msgspec.Struct, frozen=True, kw_only=True):
     """A position, and what the client shows: `seen` of the command in two parameters that go together."""
 
     conversation_id: str
-    epoch: EpochName = ""
-    offset: Offset = 0
-    seen_seq: Offset | None = None
-    seen_epoch: EpochName | None = None
-    limit: Limit | None = None
+    epoch: EpochName | UnsetType = UNSET
+    offset: Offset | UnsetType = UNSET
+    seen_seq: Offset | UnsetType = UNSET
+    seen_epoch: EpochName | UnsetType = UNSET
+    limit: Limit | UnsetType = UNSET
 
 
 class EventFeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class EventFeed(msgspec.Struct, frozen=True, kw_only=True):
 
 def with_seen(values: Values, user: User) -> Values:
     """Join seen_seq and seen_epoch; raises BadRequest for one without the other."""
-    seq, epoch = values.pop("seen_seq"), values.pop("seen_epoch")
+    seq, epoch = values.pop("seen_seq", None), values.pop("seen_epoch", None)
     if (seq is None) != (epoch is None):
         raise BadRequest("seen_seq and seen_epoch go together")
     if isinstance(seq, int) and isinstance(epoch, str):
@@ -72,6 +73,12 @@ OPERATIONS = (
         command=ReadEvents,
         parameters=EventsParameters,
         compose=with_seen,
+        together=Together(
+            name="seen",
+            fields=("seen_seq", "seen_epoch"),
+            notes="The highest row behind anything that the client shows; both or none.",
+            rule={"dependentRequired": {"seen_seq": ["seen_epoch"], "seen_epoch": ["seen_seq"]}},
+        ),
         respond=fed,
         answers=(Answer(200, "A page of events.", EventFeed, ("Link",)),),
         refusals=(Unknown, UnrecoverablePosition),

@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from chat.commands import AddMember, ListMembers, RemoveMember, UpdateMember
-from chat.endpoints.operation import Answer, Asked, Operation, body_of, parameters_of
+from chat.endpoints.operation import Answer, Asked, Operation, body_of, path_of, query_of
 from chat.endpoints.responses import json_response, page_response, page_url
 from chat.errors import KeyReused, PermissionDenied, Unknown
 from chat.models import Member, MemberPage
@@ -51,7 +51,7 @@ OPERATIONS = (
         tag=TAG,
         summary="List the members in order of joining",
         command=ListMembers,
-        parameters=parameters_of(ListMembers, ALL, "cursor", "limit"),
+        parameters=query_of(ListMembers, ALL),
         respond=listed,
         answers=(Answer(200, "A page of members.", MemberListing, ("Link",)),),
         refusals=(Unknown,),
@@ -63,7 +63,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Add a member",
         command=AddMember,
-        parameters=parameters_of(AddMember, ALL),
+        parameters=path_of(AddMember, ALL),
         body=body_of(AddMember, ALL),
         example={"user": "carol"},
         respond=added,
@@ -80,7 +80,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Give a member another role",
         command=UpdateMember,
-        parameters=parameters_of(UpdateMember, ONE),
+        parameters=path_of(UpdateMember, ONE),
         body=body_of(UpdateMember, ONE),
         example={"role": "admin"},
         respond=changed,
@@ -94,7 +94,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Remove a member",
         command=RemoveMember,
-        parameters=parameters_of(RemoveMember, ONE),
+        parameters=path_of(RemoveMember, ONE),
         respond=changed,
         answers=(Answer(200, "The membership has ended.", Changed),),
         refusals=(PermissionDenied, Unknown, KeyReused),

@@ -6,11 +6,21 @@ import msgspec
 from starlette.responses import Response
 
 from chat.commands import DeleteMessage, EditMessage, GetMessage, ReadHistory, SendMessage
-from chat.endpoints.operation import Answer, Asked, BodyRule, Operation, Values, body_of, parameters_of
+from chat.drafts import ATTACHMENTS_MAX
+from chat.endpoints.operation import (
+    Answer,
+    Asked,
+    BodyRule,
+    Operation,
+    Together,
+    Values,
+    body_of,
+    path_of,
+    query_of,
+)
 from chat.endpoints.preconditions import etag, is_unchanged
 from chat.endpoints.responses import page_response, page_url, place, versioned
 from chat.errors import (
-    BadRequest,
     KeyReused,
     NotAvailable,
     PermissionDenied,
@@ -19,13 +29,18 @@ from chat.errors import (
     UnrecoverablePosition,
     VersionMismatch,
 )
-from chat.models import Message, Page, User
+from chat.models import Message, Page
 from chat.store import Changed, Sent
 
 TAG = "messages"
 ALL = "/v1/conversations/{conversation_id}/messages"
 ONE = "/v1/conversations/{conversation_id}/messages/{seq}"
 CURSORS = ("before", "after", "around")
+SOMETHING_SAID: tuple[Values, ...] = (
+    {"required": ["content"], "properties": {"content": {"minLength": 1}}},
+    {"required": ["attachments"], "properties": {"attachments": {"type": "array", "minItems": 1}}},
+)
+"""In JSON Schema: a message has content or attachments."""
 
 
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +80,6 @@ def changed(asked: Asked, answer: Changed) -> Response:
     return versioned(answer, answer.version)
 
 
-def one_cursor(values: Values, user: User) -> Values:
-    """Refuse more than one of before, after and around."""
-    if sum(values.get(name) is not None for name in CURSORS) > 1:
-        raise BadRequest("give one of before, after and around, not several")
-    return values
-
-
 def _following(asked: Asked, seq: int) -> str:
     command = asked.command
     assert isinstance(command, ReadHistory)
@@ -90,15 +98,20 @@ OPERATIONS = (
         notes="The key is needed: make one for each message, and use it again whenever the answer did not "
         "come. It is permanent: the same key gives the first answer for ever, and is refused (409) with "
         "another content. The header Idempotency-Key may carry it instead of the body, bare or quoted. The "
-        "answer comes when the message is durable. A `role` other than `user` needs the scope `assistant`.",
+        "answer comes when the message is durable. A token with the scope `assistant` may "
+        "set `role` to `assistant`, `system` or `tool` too.",
         command=SendMessage,
-        parameters=parameters_of(SendMessage, ALL),
+        parameters=path_of(SendMessage, ALL),
         body=body_of(SendMessage, ALL, optional=("client_message_id",)),
         example={"client_message_id": "0b9f6f4e-6d0c-4c0e-9a63-0f2f4c1d7a11", "content": "Hello, Bob"},
         rule=BodyRule(
             # The header may carry the key, the body is where it is looked for first.
             required=("client_message_id",),
-            limits={"durability": {"enum": ["committed"]}},
+            limits={
+                "attachments": {"maxItems": ATTACHMENTS_MAX},
+                "durability": {"enum": ["committed"]},
+                "role": {"enum": ["user"], "description": "Others need the scope `assistant`: see above."},
+            },
             any_of=(
                 {"required": ["content"], "properties": {"content": {"minLength": 1}}},
                 {
@@ -120,11 +133,16 @@ OPERATIONS = (
         name="list_messages",
         tag=TAG,
         summary="Read a page of messages, ascending",
-        notes="The newest page without a cursor. Give at most one of `before`, `after` and `around`. `epoch` "
+        notes="The newest page without a cursor. `epoch` "
         "and `offset` are from the same read transaction: subscribing from there leaves no hole.",
         command=ReadHistory,
-        parameters=parameters_of(ReadHistory, ALL, *CURSORS, "limit"),
-        compose=one_cursor,
+        parameters=query_of(ReadHistory, ALL),
+        together=Together(
+            name="anchor",
+            fields=CURSORS,
+            notes="Where the page lies; the newest page without any of them, and never two at once.",
+            rule={"maxProperties": 1},
+        ),
         respond=paged,
         answers=(Answer(200, "A page of messages.", MessagePage, ("Link",)),),
         refusals=(Unknown,),
@@ -136,7 +154,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Get one message or its tombstone",
         command=GetMessage,
-        parameters=parameters_of(GetMessage, ONE),
+        parameters=path_of(GetMessage, ONE),
         respond=shown,
         answers=(
             Answer(200, "The message as it stands today.", Message, ("ETag",)),
@@ -152,10 +170,11 @@ OPERATIONS = (
         summary="Give a message another content",
         notes="What is absent of the other fields stays, null removes.",
         command=EditMessage,
-        parameters=parameters_of(EditMessage, ONE),
+        parameters=path_of(EditMessage, ONE),
         body=body_of(EditMessage, ONE),
         versioned=GetMessage,
         example={"content": "Hello, Bob!"},
+        rule=BodyRule(limits={"attachments": {"maxItems": ATTACHMENTS_MAX}}, any_of=SOMETHING_SAID),
         respond=changed,
         answers=(Answer(200, "It was edited.", Changed, ("ETag",)),),
         refusals=(PermissionDenied, Unknown, KeyReused, UnrecoverablePosition, VersionMismatch),
@@ -167,7 +186,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Replace a message by its tombstone",
         command=DeleteMessage,
-        parameters=parameters_of(DeleteMessage, ONE),
+        parameters=path_of(DeleteMessage, ONE),
         versioned=GetMessage,
         respond=changed,
         answers=(Answer(200, "It was deleted; its tombstone stays.", Changed, ("ETag",)),),

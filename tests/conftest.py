@@ -1,0 +1,44 @@
+"""What every test can ask for: a real server, its own or a module's; and the crash tests' options."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.server import Server
+
+CYCLES = 10
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cycles",
+        type=int,
+        default=CYCLES,
+        help=f"how many times each crash test breaks the server (default {CYCLES}; `make faults` takes 100)",
+    )
+    parser.addoption(
+        "--fault-seed",
+        type=int,
+        default=None,
+        help="the seed of the crash tests' random moments; each run prints its own",
+    )
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server with its defaults, for the tests that break it."""
+    server = await Server.start(tmp_path / "data")
+    yield server
+    await server.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A server with its defaults, for a module's tests that leave it as it was."""
+    server = await Server.start(tmp_path_factory.mktemp("shared") / "data")
+    yield server
+    await server.close()
