@@ -115,7 +115,9 @@ class Outbox:
         self._closed = True
         self._pending.clear()
         self._wake()
-        self._overflowed()
+        self._loop.call_soon(
+            self._overflowed
+        )  # later: whoever pushes may be walking through all subscriptions
 
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():

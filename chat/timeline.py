@@ -63,6 +63,7 @@ class Timeline:
         self._generations = tuple(generations)
         self._by_number = {generation.number: generation for generation in generations}
         self._by_epoch = {generation.epoch: generation for generation in generations}
+        self._refusing = max((each.number for each in generations if each.replays == "refuse"), default=0)
 
     @property
     def current(self) -> Generation:
@@ -94,13 +95,10 @@ class Timeline:
         The newest generation that refuses replays draws the line: what was first sent in it or later is taken; what
         was sent in an epoch that this file does not know, or earlier, is not. No stamp means no protection asked for.
         """
-        if first_sent_epoch is None:
-            return False
-        refusing = [g.number for g in self._generations if g.replays == "refuse"]
-        if not refusing:
+        if first_sent_epoch is None or not self._refusing:
             return False
         sent = self._by_epoch.get(first_sent_epoch)
-        return sent is None or sent.number < refusing[-1]
+        return sent is None or sent.number < self._refusing
 
     def _recovers_seen(self, claim: Claim, seen: RowId, footing: Footing) -> bool:
         if seen.seq == 0:

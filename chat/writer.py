@@ -108,7 +108,10 @@ class Writer:
             logger.exception("a batch failed for a reason that is not the database's")
             self._refuse(batch, Internal())
             return
-        self._observer.committed(len(batch), time.monotonic() - started_s)
+        commit_s = time.monotonic() - started_s
+        self._observer.committed(len(batch), commit_s)
+        if 0 < self._settings.slow_query_ms <= commit_s * 1000:
+            logger.warning("slow commit", extra={"drafts": len(batch), "took_ms": round(commit_s * 1000, 1)})
         self._settle(batch, outcomes)
 
     def _settle(self, batch: list[_Waiting], outcomes: Sequence[Committed | Problem]) -> None:

@@ -22,9 +22,12 @@ SWITCHING_PROTOCOLS = 101
 SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
 BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-# Frames are parsed a slice at a time: a read of 256 KiB can hold 43,000 empty ones, which would take half a
-# second and 6 MB before the first limit is looked at. What a chat sends fits into one slice.
+# Frames are parsed a slice at a time: a read of 256 KiB can hold 43,000 empty ones, which would take a fifth
+# of a second and 6 MB before the first limit is looked at. What a chat sends fits into one slice.
 SLICE_BYTES = 4096
+
+QUEUED_MAX = 16  # messages that wait for the application before no more is read
+QUEUED_BYTES_MAX = 16 * 1024
 
 
 class WebSocketProtocol(ServerConnection):
@@ -40,6 +43,7 @@ class WebSocketProtocol(ServerConnection):
         super().__init__(config, server_state, app_state, _loop)
         self._unread = b""
         self._unread_from = 0
+        self._queued_bytes = 0
         self._control_frames = 0
         self._control_frames_since_s = 0.0
 
@@ -55,11 +59,10 @@ class WebSocketProtocol(ServerConnection):
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next event, and read on when the application has had all that came."""
         message = await self.queue.get()
-        if self.read_paused and self.queue.empty():
-            self.read_paused = False
-            self._parse_unread()
-            if not self.read_paused:
-                self.transport.resume_reading()
+        if self.queue.empty():
+            self._queued_bytes = 0
+            if self.read_paused:
+                self._read_on()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -72,6 +75,12 @@ class WebSocketProtocol(ServerConnection):
         """Forget what was not parsed."""
         self._unread = b""
         super().connection_lost(exc)
+
+    def _read_on(self) -> None:
+        self.read_paused = False
+        self._parse_unread()
+        if not self.read_paused:
+            self.transport.resume_reading()
 
     def _parse_unread(self) -> None:
         while self._unread and not self.read_paused and not self.transport.is_closing():
@@ -112,7 +121,7 @@ class WebSocketProtocol(ServerConnection):
         super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a whole message, unless it is a text that is no UTF-8, and read no more until it is taken."""
+        """Queue a whole message, unless it is a text that is no UTF-8; read no more while many wait."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent:
@@ -122,7 +131,9 @@ class WebSocketProtocol(ServerConnection):
         except UnicodeDecodeError:
             self.fail(CloseCode.INVALID_DATA, "the text is not UTF-8")
             return
-        if not self.read_paused:
+        self._queued_bytes += len(data)
+        # Pausing and resuming for each message would cost two system calls for each message.
+        if self._queued_bytes >= QUEUED_BYTES_MAX or self.queue.qsize() >= QUEUED_MAX:
             self.read_paused = True
             self.transport.pause_reading()
 

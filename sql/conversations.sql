@@ -18,10 +18,11 @@ INSERT INTO conversations (
 )
 
 -- name: advance
--- Once per conversation and batch, not once per message.
+-- Once per batch for all conversations that it touched; places is a JSON array of [number, last_seq, changed_seq, updated_ms].
 UPDATE conversations
-SET last_seq = :last_seq, changed_seq = :changed_seq, updated_ms = :updated_ms
-WHERE number = :number
+SET last_seq = place.value ->> 1, changed_seq = place.value ->> 2, updated_ms = place.value ->> 3
+FROM json_each(:places) AS place
+WHERE conversations.number = place.value ->> 0
 
 -- name: set_title
 UPDATE conversations SET title = :title WHERE number = :number

@@ -11,6 +11,7 @@ from chat.errors import Internal, Problem
 from chat.store import Committed, Draft, StoreFailed
 from storage import write_conversations, write_members, write_messages
 from storage.engine import sqlite3
+from storage.sends import Sends
 from storage.writing import Writing
 
 Outcome = Committed | Problem
@@ -56,9 +57,17 @@ def write(connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Ou
 
 def _write_together(connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Outcome]:
     writing.begin(connection)
-    outcomes = [_write_one(writing, draft) for draft in drafts]
+    sends = Sends(writing)
+    outcomes: dict[int, Outcome] = {}
+    for index, draft in enumerate(drafts):
+        command = draft.command
+        if isinstance(command, commands.SendMessage) and sends.take(index, draft, command):
+            continue
+        sends.flush(outcomes)
+        outcomes[index] = _write_one(writing, draft)
+    sends.flush(outcomes)
     writing.finish()
-    return outcomes
+    return [outcomes[index] for index in range(len(drafts))]
 
 
 def _write_apart(connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Outcome]:

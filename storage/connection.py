@@ -93,7 +93,7 @@ class HeldConnection:
     async def fetch_all(self, noun: str, name: str, **values: Any) -> list[Row]:
         """Run a named statement and return its rows as tuples."""
         query = sql.clause(noun, name)
-        return await self._timed(query.bindparams(**values) if values else query, f"{noun}.{name}", values)
+        return await self._timed(query.bindparams(**values) if values else query, values)
 
     async def fetch_one(self, noun: str, name: str, **values: Any) -> Row | None:
         """Run a named statement and return its first row."""
@@ -102,7 +102,7 @@ class HeldConnection:
 
     async def query(self, query: ClauseElement) -> list[Row]:
         """Run a statement that SQLAlchemy Core built for one request."""
-        return await self._timed(query, str(query), {})
+        return await self._timed(query, {})
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
@@ -130,26 +130,17 @@ class HeldConnection:
         except sqlite3.Error as error:
             logger.warning("a connection did not close well: %s", error)
 
-    async def _timed(self, query: ClauseElement, label: str, values: dict[str, Any]) -> list[Row]:
+    async def _timed(self, query: ClauseElement, values: dict[str, Any]) -> list[Row]:
         started_s = time.monotonic()
         try:
             records = await self._connection.fetch_all(query)
         except sqlite3.Error as error:
-            raise StoreFailed(f"{label}: {error}") from error
+            raise StoreFailed(str(error)) from error
         finally:
-            self._report_if_slow(time.monotonic() - started_s, label, values)
+            took_s = time.monotonic() - started_s
+            if self._slow_s and took_s >= self._slow_s:
+                _report_slow(took_s, query, values)
         return [tuple(record._mapping) for record in records]
-
-    def _report_if_slow(self, took_s: float, label: str, values: dict[str, Any]) -> None:
-        if self._slow_s and took_s >= self._slow_s:
-            logger.warning(
-                "slow query",
-                extra={
-                    "statement": label[:STATEMENT_CHARACTERS_MAX],
-                    "parameters": str(values)[:PARAMETER_CHARACTERS_MAX],
-                    "took_ms": round(took_s * 1000, 1),
-                },
-            )
 
 
 class Readers:
@@ -220,3 +211,15 @@ def _factory(tuning: Tuning) -> type:
                 self.execute(pragma)
 
     return TunedConnection
+
+
+def _report_slow(took_s: float, query: ClauseElement, values: dict[str, Any]) -> None:
+    """Log a statement and what it was asked with: ids and positions, since reads are never given bodies."""
+    logger.warning(
+        "slow query",
+        extra={
+            "statement": " ".join(str(query).split())[:STATEMENT_CHARACTERS_MAX],
+            "parameters": str(values)[:PARAMETER_CHARACTERS_MAX],
+            "took_ms": round(took_s * 1000, 1),
+        },
+    )

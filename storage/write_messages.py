@@ -31,9 +31,21 @@ def send(writing: Writing, draft: Draft, command: SendMessage) -> Committed:
     if objection is None:
         seq = place.last_seq + 1
         if _insert(writing, place, author, draft, command, seq):
-            writing.take_seq(place, draft.at_ms)
-            return Committed(_sent(writing, place, draft, seq), (_message(writing, draft, command, seq),))
+            return sent(writing, place, draft, command, writing.take_seq(place, draft.at_ms))
     return _retry(writing, place, author, draft, command, objection)
+
+
+def sent(writing: Writing, place: Place, draft: Draft, command: SendMessage, seq: int) -> Committed:
+    """Write the answer and the event of a message that was just stored."""
+    answer = Sent(
+        conversation_id=place.conversation_id,
+        seq=seq,
+        epoch=writing.epoch,
+        version=version(writing.epoch, seq),
+        created_at=draft.at_ms,
+        duplicate=False,
+    )
+    return Committed(answer, (_message(writing, draft, command, seq),))
 
 
 def edit(writing: Writing, draft: Draft, command: EditMessage) -> Committed:
@@ -62,6 +74,11 @@ def delete(writing: Writing, draft: Draft, command: DeleteMessage) -> Committed:
     if state.sender != author and role not in MODERATORS:
         raise PermissionDenied("only its sender, an admin or the owner can delete a message")
     return _delete(writing, place, author, draft, command)
+
+
+def text_of(encoded: bytes | None) -> str | None:
+    """Write canonical JSON as a column holds it."""
+    return None if encoded is None else encoded.decode()
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -112,9 +129,9 @@ def _insert(
             "role": command.role,
             "content_type": command.content_type,
             "content": command.content,
-            "attachments": _text(draft.attachments),
+            "attachments": text_of(draft.attachments),
             "reply_to": command.reply_to,
-            "metadata": _text(draft.metadata),
+            "metadata": text_of(draft.metadata),
             "generation": writing.generation,
             "created_ms": draft.at_ms,
         },
@@ -151,17 +168,6 @@ def _retry(
     )
 
 
-def _sent(writing: Writing, place: Place, draft: Draft, seq: int) -> Sent:
-    return Sent(
-        conversation_id=place.conversation_id,
-        seq=seq,
-        epoch=writing.epoch,
-        version=version(writing.epoch, seq),
-        created_at=draft.at_ms,
-        duplicate=False,
-    )
-
-
 def _message(writing: Writing, draft: Draft, command: SendMessage, seq: int) -> Message:
     return Message(
         conversation_id=command.conversation_id,
@@ -183,8 +189,8 @@ def _message(writing: Writing, draft: Draft, command: SendMessage, seq: int) -> 
 def _edit(
     writing: Writing, place: Place, author: int, draft: Draft, command: EditMessage, state: _State
 ) -> Committed:
-    attachments = state.attachments if command.attachments is msgspec.UNSET else _text(draft.attachments)
-    metadata = state.metadata if command.metadata is msgspec.UNSET else _text(draft.metadata)
+    attachments = state.attachments if command.attachments is msgspec.UNSET else text_of(draft.attachments)
+    metadata = state.metadata if command.metadata is msgspec.UNSET else text_of(draft.metadata)
     content_type = state.content_type if command.content_type is msgspec.UNSET else command.content_type
     if not command.content and attachments is None:
         raise BadRequest("a message has content or attachments")
@@ -252,10 +258,6 @@ def _deleted_before(writing: Writing, place: Place, command: DeleteMessage, stat
 def _check_version(writing: Writing, place: Place, seq: int, named: str | None, changed_seq: int) -> None:
     if named is not None and writing.check_lineage(place, seq, named) != changed_seq:
         raise VersionMismatch
-
-
-def _text(encoded: bytes | None) -> str | None:
-    return None if encoded is None else encoded.decode()
 
 
 def _raw(encoded: bytes | str | None) -> Any:

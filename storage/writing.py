@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 import sql
 from chat.commands import parse_version
@@ -74,16 +76,11 @@ class Writing:
 
     def flush(self) -> None:
         """Write down how far each touched conversation came."""
+        if not self._dirty:
+            return
+        places = [(each.number, each.last_seq, each.changed_seq, each.updated_ms) for each in self._dirty]
+        self.execute(CONVERSATIONS["advance"], {"places": msgspec.json.encode(places).decode()})
         for place in self._dirty:
-            self.execute(
-                CONVERSATIONS["advance"],
-                {
-                    "number": place.number,
-                    "last_seq": place.last_seq,
-                    "changed_seq": place.changed_seq,
-                    "updated_ms": place.updated_ms,
-                },
-            )
             place.dirty = False
         self._dirty.clear()
 
@@ -93,7 +90,7 @@ class Writing:
         self._people.clear()
         self._dirty.clear()
 
-    def execute(self, statement: str, values: Mapping[str, Any]) -> Any:
+    def execute(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> Any:
         """Run a statement and return its cursor."""
         return self._connection.execute(statement, values)
 

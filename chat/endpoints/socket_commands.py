@@ -99,8 +99,9 @@ class SocketCommands:
         for timer in (self._expiry, *self._expiries.values()):
             if timer is not None:
                 timer.cancel()
-        if self._client is not None:
+        if self._client is not None and self._client.id in self._core.hub.clients:
             self._core.hub.leave(self._client)
+            logger.info("disconnected", extra={"client": self._client.id, "user": self._client.user.id})
 
     def admit(self) -> None:
         """Count a command that is no method call against its user's rate; raises TooManyRequests over it."""
@@ -128,6 +129,7 @@ class SocketCommands:
         self._client = client = Client(str(uuid_utils.uuid7()), user, WIRE, self._outbox)
         self._core.hub.enter(client)
         self._session = self._core.session(user, client)
+        logger.info("connected", extra={"client": client.id, "user": user.id, "address": self._address})
         expires, ttl_s = self._watch_expiry(user)
         own = USER_CHANNEL + user.id
         begun = await subscribing.begin(self._core, client, own, None, Wish())

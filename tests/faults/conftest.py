@@ -11,7 +11,7 @@ from tests.faults.storm import Storm
 from tests.support.server import Server
 
 OFTEN = 50
-SELDOM = 3
+SELDOM = 2
 SEED_BITS = 32
 
 

@@ -18,7 +18,7 @@ from tests.support.rest import RestClient
 
 PAUSE_S = 0.03
 BACKOFF_MIN_S = 0.05
-BACKOFF_MAX_S = 1.0
+BACKOFF_MAX_S = 0.5
 ACK_TIMEOUT_S = 10.0
 REPEATED = 0.05
 EDITED = 0.1

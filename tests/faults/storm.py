@@ -82,6 +82,7 @@ class Storm:
 
     async def leave(self) -> None:
         """Stop everybody, whatever they are doing."""
+        self._stop.set()
         if self._talk is not None:
             self._talk.cancel()
             await asyncio.gather(self._talk, return_exceptions=True)

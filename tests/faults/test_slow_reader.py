@@ -24,9 +24,7 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_the_others_miss_nothin
         slow.stop_reading()
         for number in range(MESSAGES):
             await alice.send(conversation, CONTENT, key=f"k{number}")
-        await until_awaited(
-            lambda: slow_is_gone(alice, conversation), "the slow one to be cut off", CUT_OFF_S
-        )
+        await until_awaited(lambda: slow_is_gone(alice, conversation), "it to be cut off", CUT_OFF_S)
         await bob.feed(conversation).wait(MESSAGES)
         await carol.feed(conversation).wait(MESSAGES)
         for reader in (bob, carol):

@@ -1,7 +1,7 @@
-"""Serves on a disk that is unsure on purpose: now and then a commit is durable, and is reported as failed all the same.
+"""Serves on a disk that is unsure on purpose: now and then a commit is durable, and reported as failed.
 
-Nobody can know then whether the batch was stored. Its senders are told to try again and must get their first answer;
-its subscribers must get its events all the same, and once.
+Nobody can know then whether the batch was stored. Its senders are told to try again and must get their first
+answer; its subscribers must get its events all the same, and once.
 """
 
 from __future__ import annotations

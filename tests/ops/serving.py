@@ -243,7 +243,7 @@ class Wire:
         self._read += data
 
 
-CONTINUATION, TEXT, CLOSE, PING, PONG = 0x0, 0x1, 0x8, 0x9, 0xA
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 
 def request(path: str = "/", *headers: str, method: str = "GET") -> bytes:

@@ -1,4 +1,4 @@
-"""A database file in memory: one conversation, its generations and every copy that was taken, by the server's own rule."""
+"""A database file in memory: one conversation and its generations, which answers by the server's own rule."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Shown:
 
     def draw(self, draw: Draw) -> None:
         event: Json = msgspec.json.decode(draw.event.raw)
-        seq = event.get("message_seq", event["seq"])
+        seq: int = event.get("message_seq") or event["seq"]
         if event["type"] == "message" and draw.kind is Kind.ADDED:
             assert seq not in self.drawn_by_this_process, f"message {seq} was drawn twice"
             self.drawn_by_this_process.add(seq)
@@ -97,6 +97,7 @@ class World:
         self.typed: list[str] = []
         self.acked: list[str] = []
         self.rejected: list[Reject] = []
+        self.connected = self.subscribed = self.must_tell = False
         self.disconnect()
         self.start_reader()
 

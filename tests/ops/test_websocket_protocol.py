@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 from chat.endpoints.connection import CONNECTION_EXTENSION, Connection
 from tests.ops.serving import (
+    BINARY,
     CLOSE,
     CONTINUATION,
     LOOPBACK,
@@ -224,6 +225,21 @@ def test_a_message_larger_than_a_slice_comes_whole_and_in_order() -> None:
         assert [wire.frame() for _ in texts] == [(TEXT, text) for text in texts]
 
 
+def test_a_binary_message_comes_as_bytes() -> None:
+    received: list[object] = []
+
+    async def listen(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        received.append((await receive()).get("bytes"))
+
+    with serving(application(listen)) as ours, Wire(ours.port) as wire:
+        wire.upgrade()
+        wire.send(frame(BINARY, b"\x00\xff"))
+        until(lambda: received, "the message")
+    assert received == [b"\x00\xff"]
+
+
 def test_a_ping_is_answered() -> None:
     with serving(application(echo)) as ours, Wire(ours.port) as wire:
         wire.upgrade()
@@ -231,10 +247,11 @@ def test_a_ping_is_answered() -> None:
         assert wire.frame() == (PONG, b"are you there")
 
 
-def test_too_many_pings_end_the_connection() -> None:
+@pytest.mark.parametrize("opcode", [PING, PONG])
+def test_too_many_pings_or_pongs_end_the_connection(opcode: int) -> None:
     with serving(application(echo), control_frames_per_s_max=20) as ours, Wire(ours.port) as wire:
         wire.upgrade()
-        wire.send(frame(PING) * 100)
+        wire.send(frame(opcode) * 100)
         assert wire.close_code() == 1008
 
 
@@ -375,7 +392,7 @@ def test_what_a_peer_sends_after_our_close_is_dropped_until_it_closes_too() -> N
     with serving(application(close_at_once)) as ours, Wire(ours.port) as wire:
         wire.upgrade()
         assert wire.close_code() == 3000
-        wire.send(frame(TEXT, b"half", final=False) + frame(CONTINUATION, b"whole") + frame(PING))
+        wire.send(frame(TEXT, b"half", final=False) + frame(CONTINUATION, b"whole") + frame(TEXT, b"more"))
         assert wire.is_silent_for(0.1)
         wire.send(frame(CLOSE, (3000).to_bytes(2, "big")))
         assert wire.rest() == b""

@@ -95,7 +95,8 @@ class SocketClient:
 
     async def command(self, kind: str, body: Json, timeout_s: float = REPLY_TIMEOUT_S) -> Json:
         """Send one command and return its result; raises ReplyError, DisconnectedError or TimeoutError."""
-        return await asyncio.wait_for(self.begin(kind, body), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await self.begin(kind, body)
 
     def begin(self, kind: str, body: Json) -> asyncio.Future[Json]:
         """Send one command and return the future of its result, so that several can be under way."""
@@ -144,7 +145,8 @@ class SocketClient:
     async def wait_closed(self, timeout_s: float = REPLY_TIMEOUT_S) -> int | None:
         """Wait until the connection has ended and return its close code, None without a close frame."""
         assert self._reader is not None
-        await asyncio.wait_for(asyncio.shield(self._reader), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.shield(self._reader)
         return self.close_code
 
     async def close(self) -> None:

@@ -3,7 +3,8 @@
 // Whatever comes from the server is put in as text, never as markup.
 
 const TOKEN_KEY = "palaver.token";
-const KEY_FIELDS = ["client_message_id", "idempotency_key"];
+const KEY_HEADER = "Idempotency-Key";
+const KEY_IN_BODY = /("(?:client_message_id|idempotency_key)"\s*:\s*)"[^"]*"/;
 const byId = (id) => document.getElementById(id);
 
 let api;
@@ -94,13 +95,15 @@ function drawOperation() {
   const answer = make("section", { ariaLive: "polite" });
   const send = make("button", { className: "primary", textContent: "Send" });
   const copy = make("button", { type: "button", textContent: "Copy as curl" });
+  const fresh = make("button", { type: "button", textContent: "New key" });
   if (inputs.length) form.append(make("h3", { textContent: "Parameters" }), fieldGrid(inputs));
   if (body) form.append(make("h3", { textContent: "Body" }), body, bodyFields(operation));
-  form.append(make("div", { className: "actions" }, send, copy));
+  form.append(make("div", { className: "actions" }, send, copy, hasKey(inputs, body) ? fresh : null));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     perform(requestOf(operation, inputs, body), send, answer);
   });
+  fresh.addEventListener("click", () => renewKeys(inputs, body));
   copy.addEventListener("click", () => copyText(curlOf(requestOf(operation, inputs, body)), copy));
   byId("operation").replaceChildren(
     make("h2", { textContent: operation.summary }),
@@ -113,13 +116,23 @@ function drawOperation() {
   drawList();
 }
 
+// A key stands for one message or one change: the same again is answered as a duplicate.
+function hasKey(inputs, body) {
+  return inputs.some(({ field }) => field.name === KEY_HEADER) || (body && KEY_IN_BODY.test(body.value));
+}
+
+function renewKeys(inputs, body) {
+  for (const { field, input } of inputs) if (field.name === KEY_HEADER) input.value = newKey();
+  if (body) body.value = body.value.replace(KEY_IN_BODY, `$1"${newKey()}"`);
+}
+
 function inputFor(field) {
   const id = `field-${field.in}-${field.name}`;
   if (field.schema.enum) {
     const options = ["", ...field.schema.enum].map((value) => make("option", { value, textContent: value }));
     return make("select", { id }, ...options);
   }
-  const value = field.in === "path" ? remembered(field.name) : field.name === "Idempotency-Key" ? newKey() : "";
+  const value = field.in === "path" ? remembered(field.name) : field.name === KEY_HEADER ? newKey() : "";
   return make("input", { id, value, placeholder: String(field.example ?? ""), autocomplete: "off", spellcheck: false });
 }
 
@@ -135,9 +148,9 @@ function fieldGrid(inputs) {
 
 function bodyInput(operation) {
   if (!operation.requestBody) return null;
-  const example = { ...(operation.requestBody.content["application/json"].example || {}) };
-  for (const name of KEY_FIELDS) if (name in example) example[name] = newKey();
-  return make("textarea", { value: JSON.stringify(example, null, 2), spellcheck: false, ariaLabel: "Body, JSON" });
+  const example = JSON.stringify(operation.requestBody.content["application/json"].example || {}, null, 2);
+  const value = example.replace(KEY_IN_BODY, `$1"${newKey()}"`);
+  return make("textarea", { value, spellcheck: false, ariaLabel: "Body, JSON" });
 }
 
 function bodyFields(operation) {

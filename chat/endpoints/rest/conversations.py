@@ -61,7 +61,9 @@ def listed(asked: Asked, answer: Listing) -> Response:
     """Answer with a page of the listing."""
     command = asked.command
     assert isinstance(command, ListConversations)
-    following = page_url(asked.request, cursor=answer.next, limit=command.limit) if answer.next else None
+    following = None
+    if answer.next is not None:
+        following = page_url(asked.request, kind=command.kind, cursor=answer.next, limit=command.limit)
     return page_response(ConversationPage(items=answer.items, next=following), following)
 
 
