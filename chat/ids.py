@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 
 from chat.errors import Unknown
 
 MAIN = "main"
 PERSONA = re.compile(r"\A[a-z0-9][a-z0-9_-]{0,62}\Z")
 USER_CHANNEL = "user:"
+KNOWN_MAX = 50_000
 
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def persona_of(conversation_id: str) -> str:
     """Return the persona of an id; raises Unknown for what cannot be an id, as for what does not exist."""
     persona, _, name = conversation_id.partition(":")

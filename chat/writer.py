@@ -52,6 +52,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._work = asyncio.Event()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self.failure = ""
         self.failed_ms = 0
 
@@ -71,7 +72,7 @@ class Writer:
             raise Unavailable("the server is stopping; try again", retry_after_s=self._settings.write_retry_s)
         if len(self._queue) >= self._settings.write_queue_max:
             raise TooManyRequests("the server has more to write than it can; try again", retry_after_s=1.0)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = self._loop.create_future()
         self._queue.append(_Waiting(draft, answer))
         self._work.set()
         return answer
@@ -127,7 +128,7 @@ class Writer:
                 waiting.answer.set_exception(outcome)
             self._observer.acked(now_s - waiting.since_s)
         if committed:
-            asyncio.get_running_loop().call_soon(self._broker.publish, committed)
+            self._loop.call_soon(self._broker.publish, committed)
 
     def _fail(self, batch: list[_Waiting], reason: str) -> None:
         """Turn writing off. Nobody knows whether the batch was stored: its keys let every sender ask again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shlex
 import sys
@@ -16,6 +17,7 @@ from ops.logs import configure
 from ops.server import serve as run
 from ops.server_options import ServerOptions
 
+COLLECT_AFTER = (20_000, 20, 50)  # new objects, and how many collections of the younger make one of the older
 DEMO_TTL_S = 24 * 3600
 DEMO_USERS = ("alice", "bob")
 
@@ -31,7 +33,7 @@ def serve() -> None:
     except BadSetting as error:
         print(f"palaver serve: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
-    raise typer.Exit(run(app, options(settings), lambda address: _greet(settings, address)))
+    raise typer.Exit(run(app, options(settings), lambda address: _settle(settings, address)))
 
 
 def options(settings: Settings) -> ServerOptions:
@@ -49,6 +51,14 @@ def options(settings: Settings) -> ServerOptions:
         compress=settings.compress,
         drain_timeout_s=settings.shutdown_spread_s + settings.slow_close_s + 1.0,
     )
+
+
+def _settle(settings: Settings, address: tuple[str, int]) -> None:
+    """Greet, and spare the collector what stays for ever: it would walk all of it again and again under load."""
+    _greet(settings, address)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _greet(settings: Settings, address: tuple[str, int]) -> None:

@@ -11,7 +11,9 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from chat.endpoints.connection import CONNECTION_EXTENSION, Connection
-from ops.server_connection import ServerConnection
+from ops.inbox import Inbox
+from ops.server_connection import OPEN, ServerConnection
+from ops.text_frame import frame_end, read_text
 
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
@@ -29,6 +31,9 @@ SLICE_BYTES = 4096
 QUEUED_MAX = 16  # messages that wait for the application before no more is read
 QUEUED_BYTES_MAX = 16 * 1024
 
+END_OF_HEAD = b"\r\n\r\n"
+ASTRAY = -1
+
 
 class WebSocketProtocol(ServerConnection):
     """One WebSocket of the server."""
@@ -41,8 +46,10 @@ class WebSocketProtocol(ServerConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.queue: Inbox[ASGIReceiveEvent] = Inbox(self.loop)  # type: ignore[assignment]
         self._unread = b""
         self._unread_from = 0
+        self._owed = ASTRAY  # bytes until the parser is between two frames
         self._queued_bytes = 0
         self._control_frames = 0
         self._control_frames_since_s = 0.0
@@ -53,6 +60,8 @@ class WebSocketProtocol(ServerConnection):
         """Parse what came, no further than the application has read."""
         if self._unread:
             data = self._unread[self._unread_from :] + data
+        elif self._owed == 0:
+            data = self._take_texts(data)
         self._unread, self._unread_from = data, 0
         self._parse_unread()
 
@@ -76,6 +85,28 @@ class WebSocketProtocol(ServerConnection):
         self._unread = b""
         super().connection_lost(exc)
 
+    def _take_texts(self, data: bytes) -> bytes:
+        """Queue the plain messages that `data` begins with, and return the rest, for the general parser."""
+        if self.conn.state is not OPEN or self.conn.extensions or self.frames:
+            return data
+        start = 0
+        while not self.read_paused and (found := read_text(data, start, self.config.ws_max_size)):
+            start, text = found
+            self.curr_msg_data_type = "text"
+            self.frames = [text]
+            self.send_receive_event_to_app()
+        return data[start:]
+
+    def _follow(self, piece: bytes) -> None:
+        """Keep track of where the parser is; with half a head it is lost, and the parser reads all that comes."""
+        if self.conn.state is not OPEN:
+            self._owed = 0 if piece.endswith(END_OF_HEAD) else ASTRAY
+        elif self._owed != ASTRAY:
+            position: int | None = self._owed
+            while position is not None and position < len(piece):
+                position = frame_end(piece, position)
+            self._owed = ASTRAY if position is None else position - len(piece)
+
     def _read_on(self) -> None:
         self.read_paused = False
         self._parse_unread()
@@ -88,6 +119,7 @@ class WebSocketProtocol(ServerConnection):
             piece = self._unread[start : self._unread_from]
             if self._unread_from >= len(self._unread):
                 self._unread = b""
+            self._follow(piece)
             super().data_received(piece)
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._refuse_handshake()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from chat.commands import KEY_BYTES_MAX, USER_BYTES_MAX
+from chat.commands import JSON_DEPTH_MAX, KEY_BYTES_MAX, USER_BYTES_MAX
 from chat.endpoints.field_notes import FIELD_NOTES
 from chat.endpoints.operation import BodyRule, Operation
 
@@ -17,16 +17,26 @@ Schema = dict[str, Any]
 
 TEMPLATE = "#/components/schemas/{name}"
 
-KEY_LIMITS: Schema = {"minLength": 1, "maxLength": KEY_BYTES_MAX}
-USER_LIMITS: Schema = {"minLength": 1, "maxLength": USER_BYTES_MAX, "pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+JSON_VALUE = "JsonValue"
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+KEY_LIMITS: Schema = {"type": "string", "minLength": 1, "maxLength": KEY_BYTES_MAX}
+USER_LIMITS: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": USER_BYTES_MAX,
+    "pattern": "^[^\\u0000-\\u001f\\u007f]*$",
+}
+OWN_JSON: Schema = {"type": "object", "additionalProperties": {"$ref": TEMPLATE.format(name=JSON_VALUE)}}
 FIELD_LIMITS: Mapping[str, Schema] = {
+    "attachments": OWN_JSON,
     "client_message_id": KEY_LIMITS,
-    "cursor": {"pattern": r"^[0-9]{1,16}\.[0-9]{1,16}$"},
+    "cursor": {"type": "string", "pattern": r"^[0-9]{1,16}\.[0-9]{1,16}$"},
     "idempotency_key": KEY_LIMITS,
     "members": USER_LIMITS,
+    "metadata": OWN_JSON,
     "user": USER_LIMITS,
 }
-"""What is checked by a function, as it counts bytes or as only the store knows it; here for strings."""
+"""What is checked by a function, as it counts bytes, walks, or as only the store knows it; said of the field's type."""
 
 
 def reference(struct: type[msgspec.Struct]) -> Schema:
@@ -43,7 +53,8 @@ def schemas(operations: Sequence[Operation], *more: type[msgspec.Struct]) -> Sch
     _, found = msgspec.json.schema_components(
         dict.fromkeys([*bodies, *answers, *more]), ref_template=TEMPLATE
     )
-    return {name: _described(schema, inputs.get(name)) for name, schema in sorted(found.items())}
+    described_structs = {name: _described(schema, inputs.get(name)) for name, schema in sorted(found.items())}
+    return {**described_structs, JSON_VALUE: _json_value()}
 
 
 def parameter_schemas(struct: type[msgspec.Struct]) -> dict[str, Schema]:
@@ -86,7 +97,21 @@ def _limited(name: str, schema: Schema) -> Schema:
         return {**schema, "anyOf": [_limited(name, option) for option in schema["anyOf"]]}
     if schema.get("type") == "array":
         return {**schema, "items": _limited(name, schema["items"])}
-    return {**schema, **limits} if schema.get("type") == "string" else schema
+    return {**schema, **limits} if schema.get("type") == limits["type"] else schema
+
+
+def _json_value() -> Schema:
+    itself = {"$ref": TEMPLATE.format(name=JSON_VALUE)}
+    return {
+        "description": f"Any JSON value, nested at most {JSON_DEPTH_MAX} levels; integers have 64 bits.",
+        "anyOf": [
+            {"type": ["null", "boolean", "string"]},
+            {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
+            {"type": "number", "not": {"type": "integer"}},
+            {"type": "array", "items": itself},
+            {"type": "object", "additionalProperties": itself},
+        ],
+    }
 
 
 def _ruled(schema: Schema, rule: BodyRule | None) -> Schema:

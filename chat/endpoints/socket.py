@@ -28,7 +28,7 @@ from chat.errors import (
 from chat.outbox import Outbox
 from chat.protocols import centrifuge_json
 from chat.protocols.answers import encode_answer
-from chat.protocols.centrifuge_requests import Connect, Invalid, Pong, Request, Rpc
+from chat.protocols.centrifuge_requests import Body, Connect, Invalid, Pong, Request, Rpc
 
 logger = logging.getLogger("palaver.websocket")
 
@@ -109,7 +109,9 @@ class Socket:
             self._refuse_all(requests)
             return
         for request in requests:
-            await self._start(request)
+            answering = self._start(request)
+            if answering is not None:
+                await self._finish(request.id, answering)
             if self._closing:
                 return
 
@@ -119,50 +121,64 @@ class Socket:
             if request.id:
                 self._refuse(request.id, problem)
 
-    async def _start(self, request: Request) -> None:
-        """Start one command: in the order in which they came, and never while the client has too much to read first."""
+    def _start(self, request: Request) -> Awaitable[None] | None:
+        """Start one command. What is left to wait for, before the next may start, is returned."""
         body = request.body
         if isinstance(body, Pong):
             self._awaits_pong = False
-            return
+            return None
         if not self._commands.connected and not isinstance(body, Connect):
             self.close(BAD_REQUEST)
-            return
+            return None
         try:
             if isinstance(body, Rpc):
-                await self._call(request.id, body)
-            elif isinstance(body, Invalid):
-                self._commands.admit()
+                return self._call(request.id, body)
+            self._commands.admit()
+            if isinstance(body, Invalid):
                 raise body.problem
-            else:
-                await self._answer(request.id, ANSWERS[type(body)](self._commands, request.id, body))
         except Problem as problem:
             self._refuse(request.id, problem)
+            return None
         except Exception:
             logger.exception("a command failed")
             self._refuse(request.id, Internal())
+            return None
+        return self._answer(request.id, body)
 
-    async def _answer(self, id: int, answering: Awaitable[None]) -> None:
-        was_connected = self._commands.connected
-        self._commands.admit()
+    def _call(self, id: int, rpc: Rpc) -> Awaitable[None] | None:
+        """Call a method. What is written is queued and answered when it is durable; the next command does not wait."""
+        answer = self._commands.call(rpc)
+        if not isinstance(answer, asyncio.Future):
+            return self._reply(id, answer)
+        self._outstanding += 1
+        answer.add_done_callback(partial(self._settle, id))
+        if self._outstanding < self._core.settings.pipeline_max:
+            return None
+        self._settled = self._loop.create_future()
+        return self._settled
+
+    async def _finish(self, id: int, answering: Awaitable[None]) -> None:
+        """Wait for what a command does before the next one may start, and refuse it where it fails."""
+        try:
+            await answering
+        except Problem as problem:
+            self._refuse(id, problem)
+        except Exception:
+            logger.exception("a command failed")
+            self._refuse(id, Internal())
+
+    async def _reply(self, id: int, answer: Awaitable[Any]) -> None:
+        reply = centrifuge_json.reply_rpc(id, encode_answer(await answer))
         await self.outbox.drained()
-        await answering
+        self.outbox.push(reply)
+
+    async def _answer(self, id: int, body: Body) -> None:
+        was_connected = self._commands.connected
+        await self.outbox.drained()
+        await ANSWERS[type(body)](self._commands, id, body)
         if self._commands.connected and not was_connected:
             self._timer.cancel()
             self._schedule_ping()
-
-    async def _call(self, id: int, rpc: Rpc) -> None:
-        """Call a method. What is written is queued and answered when it is durable; the next command does not wait."""
-        answer = self._commands.call(rpc)
-        if isinstance(answer, asyncio.Future):
-            self._outstanding += 1
-            answer.add_done_callback(partial(self._settle, id))
-            if self._outstanding >= self._core.settings.pipeline_max:
-                self._settled = self._loop.create_future()
-                await self._settled
-            return
-        await self.outbox.drained()
-        self.outbox.push(centrifuge_json.reply_rpc(id, encode_answer(await answer)))
 
     def _settle(self, id: int, answer: asyncio.Future[Any]) -> None:
         self._outstanding -= 1

@@ -73,13 +73,16 @@ def tail(
 ) -> None:
     """Show a conversation live, and send each line that is typed.
 
-    Both sides may be stopped, killed and started again at any moment: it goes on where it was, and says
-    so in the one case where it cannot (a `reload`: the newest messages are then shown once more).
-    Standard output has the conversation and nothing else; notices go to standard error unless both are a
-    terminal. After a crash of this command the last events may be shown twice, never not at all.
+    Both sides may be stopped, killed and started again at any moment: it
+    goes on where it was, and says so in the one case where it cannot (a
+    `reload`: the newest messages are then shown once more). Standard output
+    has the conversation and nothing else; notices go to standard error,
+    unless output is a terminal. After a crash of this command the last
+    events may be shown twice, never not at all.
 
-    Exit codes: 0 all well (Ctrl-C too), 2 wrong use, 3 the token, 4 the conversation, 5 the state folder
-    or the output, 6 the server refused or is none, 7 lines were refused (with --exit-when-sent).
+    Exit codes: 0 all well (Ctrl-C too), 2 wrong use, 3 the token, 4 the
+    conversation, 5 the state folder or the output, 6 the server refused or
+    is none, 7 lines were refused (with --exit-when-sent).
     """
     try:
         who = Token(token, token_file)

@@ -13,6 +13,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys instead of showing it, and what turns the direction of a line around."""
 
 CONTINUED = "\n    "
+NO_TIME = "--:--"
 CLOCK = "%H:%M"
 DATE_AND_CLOCK = "%Y-%m-%d %H:%M:%S"
 
@@ -33,11 +34,13 @@ def passing(event: Event) -> str:
 
 def time_of(event: Event, layout: str) -> str:
     """Return when it happened, in local time; what is no time at all comes out as dashes."""
-    happened_ms = event.created_at or event.edited_at or event.deleted_at or 0
+    happened_ms = event.created_at or event.edited_at or event.deleted_at
+    if not happened_ms:
+        return NO_TIME
     try:
         return datetime.fromtimestamp(happened_ms / 1000).astimezone().strftime(layout)
     except (OverflowError, OSError, ValueError):
-        return "-" * len(layout)
+        return NO_TIME
 
 
 def changed(message: Event, change: Event) -> Event:

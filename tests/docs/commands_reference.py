@@ -81,9 +81,10 @@ def _command(name: str, command: Command) -> str:
 
 
 def _about(command: Command) -> str:
-    # The exit codes have a table here.
-    text = inspect.cleandoc(command.help or "")
-    return re.sub(r"\n\nExit codes:.*", "", text, flags=re.DOTALL)
+    # The exit codes have a table here, and where lines break is the terminal's affair.
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    told = [re.sub(r"\s+", " ", each) for each in paragraphs if not each.startswith("Exit codes")]
+    return "\n\n".join(told)
 
 
 def _option(parameter: Command) -> list[str]:

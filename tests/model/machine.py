@@ -30,6 +30,12 @@ from tests.model.rule import Held
 from tests.model.world import Synchronous, World
 
 COPIES_MAX = 4
+SHOWN = (
+    1,
+    3,
+    5,
+    7,
+)  # the four clients that `abandon` leaves, each counted back from the newest when its turn comes
 
 _WHERE = st.integers(0, CONVERSATIONS - 1)
 _PEOPLE = st.sampled_from((OWNER, OWNER, *PEOPLE))
@@ -101,16 +107,18 @@ class Histories(RuleBasedStateMachine):
         self.start(synchronous, returning)
 
     @precondition(lambda self: self.world.file.openings[-1].synchronous == "normal")
-    @rule(asks=TALK | ASKS, synchronous=_SYNCHRONOUS, where=_WHERE, returning=_RETURNING)
-    def lose_power(self, asks: list[Ask], synchronous: Synchronous, where: int, returning: list[int]) -> None:
+    @rule(asks=TALK | CHANGES, where=_WHERE, synchronous=_SYNCHRONOUS, returning=_RETURNING)
+    def lose_power(self, asks: list[Ask], where: int, synchronous: Synchronous, returning: list[int]) -> None:
         """Lose the newest commits, which were not fsynced, though people were told of them."""
-        copied = self.world.copy_file()
-        self.do(self.world.batch(asks))
-        for keeps_seen in (True, False):
-            self.come(where, OWNER, keeps_seen, 5, interrupted=False)
-        self.do(self.world.crash())
-        self.world.put_in_place(*copied)
-        self.start(synchronous, [1, 2, *returning])
+        self.world.put_in_place(*self.abandon(asks, where))
+        self.start(synchronous, [*SHOWN, *returning])
+
+    @rule(asks=TALK | CHANGES, where=_WHERE, synchronous=_SYNCHRONOUS, returning=_RETURNING)
+    def rewind(self, asks: list[Ask], where: int, synchronous: Synchronous, returning: list[int]) -> None:
+        """Restore what was there a moment ago."""
+        self.world.put_in_place(*self.abandon(asks, where))
+        self.world.mark_restored("accept")
+        self.start(synchronous, [*SHOWN, *returning])
 
     @rule()
     def back_up(self) -> None:
@@ -148,10 +156,11 @@ class Histories(RuleBasedStateMachine):
         reader = self.world.readers[-chosen % len(self.world.readers)].copy()
         self.do(self.world.reconnect(reader, size, interrupted=interrupted, looks=looks))
 
-    @precondition(lambda self: self.world.readers)
     @rule(chosen=_CHOICE, size=_PAGE_SIZES)
     def look(self, chosen: int, size: int) -> None:
         """Draw a page over what somebody had kept, and lose the connection before the events come."""
+        if not self.world.readers:
+            return
         reader = self.world.readers[-chosen % len(self.world.readers)].copy()
         self.do(self.world.look(reader, size))
 
@@ -169,6 +178,19 @@ class Histories(RuleBasedStateMachine):
     def listeners_were_told_of_everything_in_order(self) -> None:
         """What was pushed since the last look is exactly what was committed."""
         self.world.check_pushes()
+
+    def abandon(self, asks: list[Ask], where: int) -> tuple[Path, PlainFile]:
+        """Copy the file, and crash after more was written and shown; return the copy, where all that never was."""
+        for keeps_seen in (True, False):
+            self.come(where, OWNER, keeps_seen, 5, interrupted=False)
+        copied = self.world.copy_file()
+        self.do(self.world.batch(asks))
+        for chosen in (2, 2):
+            self.look(chosen, 3)
+        for chosen in (4, 4):
+            self.come_back(chosen, 5, interrupted=False, looks=False)
+        self.do(self.world.crash())
+        return copied
 
     def start(self, synchronous: Synchronous, returning: list[int]) -> None:
         """Open the file as it is now, and let some of the clients come back at once."""

@@ -24,6 +24,12 @@ def kept(folder: Path, *records: Record) -> None:
     state.close()
 
 
+def descriptor_of(path: Path) -> int:
+    """Return the descriptor under which this process has a file open."""
+    opened = Path("/proc/self/fd")
+    return next(int(link.name) for link in opened.iterdir() if link.exists() and link.samefile(path))
+
+
 def test_a_new_folder_begins_with_a_reload_due_and_belongs_to_its_user_alone(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "state"
     state = State(folder, ALICE)
@@ -156,12 +162,12 @@ def test_a_folder_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -
 def test_a_full_disk_ends_the_command_with_what_to_do(tmp_path: Path) -> None:
     state = State(tmp_path, ALICE)
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, state._journal)
+    os.dup2(full, descriptor_of(tmp_path / "journal.jsonl"))
     os.close(full)
     with pytest.raises(Ending, match="No space left") as ended:
         state.keep([AT_FIVE], durable=True)
     assert ended.value.code is ExitCode.STATE
+    (tmp_path / "rejected.jsonl").symlink_to("/dev/full")
     with pytest.raises(Ending):
-        (tmp_path / "rejected.jsonl").symlink_to("/dev/full")
         state.reject(Rejected("a", "one", 413, "too large"))
     state.close()
