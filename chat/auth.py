@@ -15,10 +15,10 @@ from typing import Any
 import jwt
 import msgspec
 
-from chat.commands import SEQ_MAX, check_user, encode_json
+from chat.commands import check_user, encode_json
 from chat.errors import PermissionDenied, Problem, TokenExpired, Unauthorized
 from chat.keys import HS256, Key, check_secret, key_sources
-from chat.models import Json, User
+from chat.models import SEQ_MAX, Json, User
 from chat.settings import BadSetting, Settings
 from chat.verified import VerifiedTokens
 

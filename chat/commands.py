@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from chat.errors import BadRequest, TooLarge
-from chat.models import Json, RowId
+from chat.models import SEQ_MAX, Json, RowId
 
 KEY_BYTES_MAX = 128
 USER_BYTES_MAX = 250  # "user:<id>" must fit a channel name of 255 bytes
-SEQ_MAX = 2**53 - 1  # what every JSON reader keeps exact
 JSON_DEPTH_MAX = 32
 VERSION = re.compile(r"\A[a-z0-9]{1,32}\.[0-9]{1,16}\Z")
 

@@ -57,6 +57,7 @@ class Drafter:
     def _send(self, user: User, command: SendMessage) -> Draft:
         check_key(command.client_message_id)
         check_content(command.content, self._settings.content_bytes_max)
+        _check_line(command.content_type)
         if not command.content and not command.attachments:
             raise BadRequest("a message has content or attachments")
         if command.role != "user" and ASSISTANT not in user.scopes:
@@ -71,6 +72,8 @@ class Drafter:
     def _edit(self, user: User, command: EditMessage) -> Draft:
         _check_optional_key(command.idempotency_key)
         check_content(command.content, self._settings.content_bytes_max)
+        if command.content_type is not msgspec.UNSET:
+            _check_line(command.content_type)
         attachments = None if command.attachments is msgspec.UNSET else self._attachments(command.attachments)
         metadata = None if command.metadata is msgspec.UNSET else self._metadata(command.metadata)
         return Draft(user.id, command, _now_ms(), _digest_of(command), attachments, metadata)
@@ -78,6 +81,7 @@ class Drafter:
     def _create(self, user: User, command: CreateConversation) -> Draft:
         _check_optional_key(command.idempotency_key)
         check_user(user.id)
+        _check_line(command.kind)
         if len({user.id, *command.members}) > self._settings.members_max:
             raise LimitExceeded(f"a conversation has at most {self._settings.members_max} members")
         for member in command.members:
@@ -113,6 +117,12 @@ class Drafter:
 def _check_optional_key(key: str | None) -> None:
     if key is not None:
         check_key(key)
+
+
+def _check_line(name: str) -> None:
+    # The `$` of a pattern lets one line break pass at the end.
+    if name.endswith("\n"):
+        raise BadRequest("a kind or content type has no line break")
 
 
 def _digest_of(command: msgspec.Struct) -> bytes:

@@ -68,10 +68,10 @@ class Wish(msgspec.Struct, frozen=True):
 class Subscription:
     """One connection's place in a channel. Until `go_live`, what is published is held; afterwards it is handed on.
 
-    `ended` is set when the server ended it; whoever is still setting it up must then refuse it.
+    `ended` is set when it ended, and `why` if the server did that; whoever is still setting it up must then refuse it.
     """
 
-    __slots__ = ("_held", "channel", "client", "ended", "last_seq", "live", "wish")
+    __slots__ = ("_held", "channel", "client", "ended", "last_seq", "live", "why", "wish")
 
     def __init__(self, client: Client, channel: str, wish: Wish) -> None:
         self.client = client
@@ -79,6 +79,7 @@ class Subscription:
         self.wish = wish
         self.live = False
         self.ended = False
+        self.why: Unsubscribe | None = None
         self.last_seq = 0
         self._held: list[tuple[int, bytes]] = []
 
@@ -163,7 +164,10 @@ class Hub:
         return True
 
     def end(self, subscription: Subscription, why: Unsubscribe) -> None:
-        """End a subscription from the server's side; nothing of its channel is pushed after the notice."""
+        """End a subscription from the server's side, once; nothing of its channel is pushed after the notice."""
+        if subscription.ended:
+            return
+        subscription.why = why
         if subscription.live:
             subscription.client.outbox.push(subscription.client.wire.unsubscribed(subscription.channel, why))
         self._remove(subscription)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+SEQ_MAX = 2**53 - 1  # what every JSON reader keeps exact
 
 Json = Any
 """Any JSON value that a client attached (metadata, attachments); kept as it came, never looked into."""
@@ -23,7 +25,7 @@ class User(msgspec.Struct, frozen=True):
 class RowId(msgspec.Struct, frozen=True):
     """The identity of one row of a conversation over all pasts and futures (`seq`, `epoch`)."""
 
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
     epoch: str
 
 

@@ -180,7 +180,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _knob("bytes", "The kernel's send buffer of one socket; 0 leaves it alone.", minimum=0)
     ] = 64 * 1024
     connections_max: Annotated[int, _knob("connections", "Sockets that one process serves.", minimum=1)] = (
-        20_000
+        10_000
     )
     connections_per_user_max: Annotated[int, _knob("connections", "Sockets of one user.", minimum=1)] = 100
     channels_max: Annotated[int, _knob("channels", "Subscriptions of one connection.", minimum=1)] = 128

@@ -148,7 +148,7 @@ class Store(Protocol):
     ) -> Recovered:
         """Read membership, footing and the events after the claim's offset in one transaction.
 
-        Without a claim no events are read. Over `events_max` events or `bytes_max` bytes of content `more` is True and
+        Without a claim no events are read. Over `events_max` events or `bytes_max` bytes of JSON `more` is True and
         `events` is what fitted.
         """
 

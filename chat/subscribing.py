@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from chat.core import Core
-from chat.errors import Unknown
+from chat.errors import UNSUBSCRIBED, Problem, Unavailable, Unknown
 from chat.hub import Client, Subscription, Wish
 from chat.ids import USER_CHANNEL
 from chat.store import Recovered
@@ -35,7 +35,8 @@ class Begun(msgspec.Struct, frozen=True):
 async def begin(core: Core, client: Client, channel: str, claim: Claim | None, wish: Wish) -> Begun:
     """Register and read; the caller replies and lets the hub go live, without an await between.
 
-    Raises AlreadySubscribed, LimitExceeded, or Unknown for a channel that is not there or not the user's.
+    Raises AlreadySubscribed, LimitExceeded, Unknown for a channel that is not there or not the user's, or Unavailable
+    where it was interrupted.
     """
     if channel.startswith(USER_CHANNEL):
         if channel != USER_CHANNEL + client.user.id:
@@ -49,13 +50,20 @@ async def begin(core: Core, client: Client, channel: str, claim: Claim | None, w
             client.user.id, channel, claim, settings.recover_events_max, settings.recover_bytes_max
         )
         if subscription.ended:
-            raise Unknown
+            raise _ended(subscription)
     except BaseException:
         core.hub.unsubscribe(client, channel)
         raise
     if claim is not None:
         found = _judge(core, channel, claim, found)
     return Begun(subscription, found, was_recovering=claim is not None)
+
+
+def _ended(subscription: Subscription) -> Problem:
+    """Say why a subscription ended before it began: for good, or so that the client tries again."""
+    if subscription.why is None or subscription.why is UNSUBSCRIBED:
+        return Unknown()
+    return Unavailable("the subscription was interrupted; try again")
 
 
 def _judge(core: Core, channel: str, claim: Claim, found: Recovered) -> Recovered:

@@ -8,8 +8,8 @@ from pathlib import Path
 from chat.settings import Settings
 from ops.findings import Finding, error, good, warning
 from storage import inspect, migrate
-from storage.connection import Tuning
 from storage.inspect import Inspection, InspectionFailed
+from storage.tuning import Tuning
 
 # A WAL that stays this many times larger than its limit is held open by a reader that was forgotten.
 WAL_LIMITS_MAX = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +14,9 @@ from rich.table import Table
 from chat.settings import Settings
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
-from storage.upgrade import FileStatus, statuses, upgrade
+
+if TYPE_CHECKING:
+    from storage.upgrade import FileStatus
 
 EXIT_FAILED = 1
 EXIT_PENDING = 3
@@ -27,6 +29,11 @@ def migrate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Apply what is pending to every database in PALAVER_DATA; makes main.db where there is none."""
+    from storage.upgrade import (  # here, so that the other commands start without the database
+        statuses,
+        upgrade,
+    )
+
     settings = Settings.from_environment()
     try:
         if not status:

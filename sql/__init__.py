@@ -6,10 +6,10 @@ import re
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import text
-from sqlalchemy.sql.elements import TextClause
+if TYPE_CHECKING:
+    from sqlalchemy.sql.elements import TextClause
 
 HERE: Final = Path(__file__).parent
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
@@ -31,6 +31,8 @@ def load(noun: str, dialect: str = "sqlite") -> MappingProxyType[str, str]:
 @cache
 def clause(noun: str, name: str, dialect: str = "sqlite") -> TextClause:
     """Return one statement as SQLAlchemy text, made once."""
+    from sqlalchemy import text  # here: who only loads statements is spared the rest of it
+
     return text(load(noun, dialect)[name])
 
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import databases
-import msgspec
 from databases.core import Connection
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -22,6 +21,7 @@ from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import StoreFailed
 from storage.engine import sqlite3
+from storage.tuning import Tuning
 
 STATEMENT_CHARACTERS_MAX = 200
 PARAMETER_CHARACTERS_MAX = 100
@@ -30,46 +30,6 @@ Result = TypeVar("Result")
 Row = tuple[Any, ...]
 
 logger = logging.getLogger("palaver.storage")
-
-
-class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """The PRAGMAs of one connection, set when it is made and never later."""
-
-    synchronous: str
-    busy_timeout_ms: int
-    cache_size_kib: int
-    journal_size_limit_bytes: int
-    wal_autocheckpoint_pages: int
-    query_only: bool = False
-    slow_query_ms: int = 0
-
-    @classmethod
-    def of(cls, settings: Settings, *, query_only: bool = False) -> Tuning:
-        """Take what the settings say."""
-        return cls(
-            synchronous=settings.synchronous,
-            busy_timeout_ms=settings.busy_timeout_ms,
-            cache_size_kib=settings.cache_size_kib,
-            journal_size_limit_bytes=settings.journal_size_limit_bytes,
-            wal_autocheckpoint_pages=settings.wal_autocheckpoint_pages,
-            query_only=query_only,
-            slow_query_ms=settings.slow_query_ms,
-        )
-
-    def pragmas(self) -> list[str]:
-        """Write the statements in the order in which SQLite wants them."""
-        return [
-            f"PRAGMA busy_timeout = {self.busy_timeout_ms}",
-            "PRAGMA journal_mode = WAL",
-            f"PRAGMA synchronous = {self.synchronous.upper()}",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA temp_store = MEMORY",
-            "PRAGMA mmap_size = 0",
-            f"PRAGMA cache_size = -{self.cache_size_kib}",
-            f"PRAGMA journal_size_limit = {self.journal_size_limit_bytes}",
-            f"PRAGMA wal_autocheckpoint = {self.wal_autocheckpoint_pages}",
-            f"PRAGMA query_only = {'ON' if self.query_only else 'OFF'}",
-        ]
 
 
 class HeldConnection:
@@ -153,6 +113,11 @@ class Readers:
         self._idle: asyncio.Queue[HeldConnection] = asyncio.Queue()
         self._held: list[HeldConnection] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether all connections are open."""
+        return len(self._held) == self._settings.readers
+
     async def open(self) -> None:
         """Open all connections; raises StoreFailed."""
         tuning = Tuning.of(self._settings, query_only=True)
@@ -163,10 +128,12 @@ class Readers:
 
     async def close(self) -> None:
         """Close all connections; whoever still reads is interrupted."""
-        for connection in self._held:
+        held, self._held = self._held, []
+        while not self._idle.empty():
+            self._idle.get_nowait()
+        for connection in held:
             connection.interrupt()
             await connection.close()
-        self._held.clear()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[HeldConnection]:
@@ -190,7 +157,8 @@ class Readers:
             raise Unavailable("the database cannot be read just now; try again") from error
         finally:
             interrupt.cancel()
-            self._idle.put_nowait(connection)
+            if connection in self._held:  # else it was closed meanwhile
+                self._idle.put_nowait(connection)
             self._observer.read(taken_s - asked_s, time.monotonic() - taken_s)
 
     async def _take(self) -> HeldConnection:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import sql
 from chat.ids import conversation_id_of
 from storage import migrate
-from storage.connection import Tuning
 from storage.engine import sqlite3
+from storage.tuning import Tuning
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -18,7 +18,7 @@ from storage.connection import HeldConnection, Row
 from storage.listing import read_cursor
 
 SEQ_BEYOND_ALL = 2**62
-EVENT_OVERHEAD_BYTES = 256  # what an event weighs beside its content, about
+PUBLICATION_BYTES = 64  # what an event weighs in a list of publications, beside its own JSON
 
 TimelineNow = Callable[[], Timeline]
 """Returns the timeline when the rows are there: a row may be newer than the timeline was before they were read."""
@@ -159,8 +159,7 @@ async def _events(
 def _cut(events: list[AnyEvent], events_max: int, bytes_max: int) -> tuple[list[AnyEvent], bool]:
     room = bytes_max
     for index, event in enumerate(events):
-        content: str = getattr(event, "content", None) or ""
-        room -= EVENT_OVERHEAD_BYTES + len(content.encode())
+        room -= PUBLICATION_BYTES + len(msgspec.json.encode(event))
         if index >= events_max or (room < 0 and index > 0):
             return events[:index], True
     return events, False

@@ -17,10 +17,11 @@ from chat.settings import Settings
 from chat.store import Committed, Draft, Recovered, StoreFailed
 from chat.timeline import SWAPPED, Claim, Timeline
 from storage import batch, generations, migrate, reading, rows
-from storage.connection import HeldConnection, Readers, Tuning
+from storage.connection import HeldConnection, Readers
 from storage.engine import sqlite3
 from storage.listing import listing
 from storage.lock import FileLock
+from storage.tuning import Tuning
 from storage.writing import Writing
 
 logger = logging.getLogger("palaver.storage")
@@ -96,8 +97,11 @@ class SQLiteStore:
             if self._damaged:
                 await writer.run(_check_pages)
             await writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
-            await self._begin_generation(writer, "reopened after a failure", SWAPPED if swapped else None)
+            # Rows of the old file must not be read under the timeline of the new one: reads wait meanwhile.
             if swapped:
+                await self._readers.close()
+            await self._begin_generation(writer, "reopened after a failure", SWAPPED if swapped else None)
+            if not self._readers.is_open:
                 await self._readers.close()
                 await self._readers.open()
         except (sqlite3.Error, migrate.MigrationRefused, StoreFailed) as error:

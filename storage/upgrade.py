@@ -9,10 +9,10 @@ import msgspec
 from chat.ids import MAIN
 from chat.settings import Settings
 from storage import migrate
-from storage.connection import Tuning
 from storage.engine import assert_version, sqlite3
 from storage.lock import FileLock
 from storage.personas import path_of
+from storage.tuning import Tuning
 
 
 class FileStatus(msgspec.Struct, frozen=True):

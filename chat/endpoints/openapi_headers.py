@@ -12,7 +12,7 @@ WEAK_TAG = f"(?:W/)?{TAG}"
 ETAG_EXAMPLE = '"k3f9x2a1.7"'
 
 # Bare or quoted, as `idempotency.parse_key` reads it: 1 to 128 characters.
-KEY_PATTERN = r'^(?:[!#-~][ -~]{0,127}|"(?:[ !#-\[\]-~]|\\["\\]){1,128}")$'
+KEY_PATTERN = r'^(?:[!#-~][\t -~]{0,127}|"(?:[ !#-\[\]-~]|\\["\\]){1,128}")$'
 
 
 def _header(description: str, pattern: str | None = None, **more: object) -> Schema:

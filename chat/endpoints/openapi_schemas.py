@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 TEMPLATE = "#/components/schemas/{name}"
 
 JSON_VALUE = "JsonValue"
-INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+NUMBER_MIN, NUMBER_MAX = -(2**63), 2**63 - 1
 KEY_LIMITS: Schema = {"type": "string", "minLength": 1, "maxLength": KEY_BYTES_MAX}
 USER_LIMITS: Schema = {
     "type": "string",
@@ -103,11 +103,10 @@ def _limited(name: str, schema: Schema) -> Schema:
 def _json_value() -> Schema:
     itself = {"$ref": TEMPLATE.format(name=JSON_VALUE)}
     return {
-        "description": f"Any JSON value, nested at most {JSON_DEPTH_MAX} levels; integers have 64 bits.",
+        "description": f"Any JSON value, nested at most {JSON_DEPTH_MAX} levels, with numbers in the range of 64 bits.",
         "anyOf": [
             {"type": ["null", "boolean", "string"]},
-            {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
-            {"type": "number", "not": {"type": "integer"}},
+            {"type": "number", "minimum": NUMBER_MIN, "maximum": NUMBER_MAX},
             {"type": "array", "items": itself},
             {"type": "object", "additionalProperties": itself},
         ],

@@ -12,7 +12,6 @@ import msgspec
 import uuid_utils
 
 from chat import subscribing
-from chat.commands import EpochName
 from chat.core import Core
 from chat.errors import (
     BAD_REQUEST,
@@ -21,7 +20,6 @@ from chat.errors import (
     INVALID_TOKEN,
     SUBSCRIPTION_EXPIRED,
     TOO_MANY_REQUESTS,
-    BadRequest,
     Disconnect,
     NotAvailable,
     TooManyRequests,
@@ -31,7 +29,7 @@ from chat.errors import (
 )
 from chat.hub import Client, Wish
 from chat.ids import USER_CHANNEL
-from chat.models import RowId, User
+from chat.models import User
 from chat.outbox import Outbox
 from chat.protocols import centrifuge_requests as requests
 from chat.protocols.centrifuge_json import encode_result, reply
@@ -47,33 +45,14 @@ from chat.protocols.centrifuge_results import (
 )
 from chat.protocols.centrifuge_wire import CentrifugeJson, client_info, publication
 from chat.protocols.rpc import decode_rpc
+from chat.protocols.subscriptions import TOPICS, read_subscribe_data, subscribed
 from chat.session import Session
-from chat.store import Recovered
 from chat.timeline import Claim
 
 VERSION = "palaver"
-TOPICS = frozenset({"typing", "read"})
-TOPICS_MAX = 16
 WIRE = CentrifugeJson()
 
 logger = logging.getLogger("palaver.websocket")
-
-
-class SubscribeData(msgspec.Struct, frozen=True):
-    """What a subscribe request's own `data` may say."""
-
-    seen: RowId | None = None
-    ephemeral: list[str] = []
-
-
-class SubscribedData(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscribe result's `data` says beside the protocol's own fields; `top` is the newest row."""
-
-    epoch: EpochName
-    top: RowId
-    first_seq: int
-    role: str
-    read_seq: int
 
 
 class SocketCommands:
@@ -151,7 +130,7 @@ class SocketCommands:
         client = self._here()
         if command.type:
             raise NotAvailable("there is no such type of subscription")
-        data = _subscribe_data(command.data)
+        data = read_subscribe_data(command.data)
         claim = Claim(command.epoch, command.offset, data.seen) if command.recover else None
         expires_s = await self._subscription_expiry(command.token, client.user, command.channel)
         wish = Wish(command.join_leave, frozenset(data.ephemeral) & TOPICS)
@@ -167,8 +146,9 @@ class SocketCommands:
         result = (
             SubscribeResult()
             if begun.found is None
-            else _subscribed(begun.found, begun.was_recovering, command.offset)
+            else subscribed(begun.found, begun.was_recovering, command.offset)
         )
+        self._forget_expiry(command.channel)
         if expires_s:
             ttl_s = self._watch_subscription(command.channel, expires_s)
             result = msgspec.structs.replace(result, expires=True, ttl=ttl_s)
@@ -178,6 +158,7 @@ class SocketCommands:
     async def unsubscribe(self, id: int, command: requests.Unsubscribe) -> None:
         """Stop handing on a channel; stopping twice is the same as once."""
         self._core.hub.unsubscribe(self._here(), command.channel)
+        self._forget_expiry(command.channel)
         self._reply(id, command.kind, Result())
 
     async def publish(self, id: int, command: requests.Publish) -> None:
@@ -285,14 +266,17 @@ class SocketCommands:
         return await self._core.authenticator.subscription(token, user, channel) if token else 0
 
     def _watch_subscription(self, channel: str, expires_s: int) -> int:
-        if channel in self._expiries:
-            self._expiries.pop(channel).cancel()
+        self._forget_expiry(channel)
         ttl_s = max(1, round(expires_s - time.time()))
         after_s = ttl_s + self._core.settings.expired_grace_s
         self._expiries[channel] = asyncio.get_running_loop().call_later(
             after_s, self._end_subscription, channel
         )
         return ttl_s
+
+    def _forget_expiry(self, channel: str) -> None:
+        if channel in self._expiries:
+            self._expiries.pop(channel).cancel()
 
     def _end_subscription(self, channel: str) -> None:
         self._expiries.pop(channel, None)
@@ -322,31 +306,3 @@ ANSWERS: dict[type, Answering] = {
     requests.Refresh: SocketCommands.refresh,
     requests.SubRefresh: SocketCommands.sub_refresh,
 }
-
-
-def _subscribe_data(raw: msgspec.Raw) -> SubscribeData:
-    if bytes(raw) in (b"", b"null"):
-        return SubscribeData()
-    try:
-        data = msgspec.json.decode(raw, type=SubscribeData)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise BadRequest(f"the subscription's data: {error}") from error
-    if len(data.ephemeral) > TOPICS_MAX or (data.seen is not None and data.seen.seq < 0):
-        raise BadRequest("the subscription's data is out of bounds")
-    return data
-
-
-def _subscribed(found: Recovered, was_recovering: bool, asked_offset: int) -> SubscribeResult:
-    data = SubscribedData(
-        epoch=found.epoch, top=found.top, first_seq=found.first_seq, role=found.role, read_seq=found.read_seq
-    )
-    return SubscribeResult(
-        recoverable=True,
-        positioned=True,
-        epoch=found.epoch,
-        recovered=found.recovered,
-        was_recovering=was_recovering,
-        publications=[publication(event) for event in found.events],
-        offset=asked_offset if found.recovered else found.top.seq,
-        data=msgspec.Raw(msgspec.json.encode(data)),
-    )

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Raw
 
-from chat.commands import SEQ_MAX, Offset
+from chat.commands import Offset
 from chat.errors import Problem
+from chat.models import SEQ_MAX
 
 CHANNEL_BYTES_MAX = 255
 COMMAND_ID_MAX = 2**32 - 1

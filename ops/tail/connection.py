@@ -93,10 +93,16 @@ async def open_connection(url: str) -> AsyncIterator[Connection]:
 
 def socket_url(url: str) -> str:
     """Return the address of the socket of a server. Raises Ending where `url` is no address."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise Ending(ExitCode.REFUSED, f"{url} is no address: write it as http://127.0.0.1:8000.")
-    return f"{SCHEMES[parts.scheme]}://{parts.netloc}{parts.path.rstrip('/')}{PATH}"
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        port = parts.port  # raises ValueError for what is none, as the line above does
+    except ValueError as error:
+        raise _no_address(url) from error
+    scheme = SCHEMES.get(parts.scheme)
+    if scheme is None or not host or port == 0:
+        raise _no_address(url)
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{PATH}"
 
 
 def unreadable(error: msgspec.DecodeError) -> Ending:
@@ -121,11 +127,13 @@ async def _open(address: str) -> ClientConnection:
     except InvalidStatus as refused:
         raise _refused(refused.response.status_code) from refused
     except InvalidURI as error:
-        raise Ending(
-            ExitCode.REFUSED, f"{address} is no address: write it as http://127.0.0.1:8000."
-        ) from error
+        raise _no_address(address) from error
     except (OSError, InvalidHandshake, EOFError) as error:
         raise Lost(f"the server at {address} cannot be reached ({error})") from error
+
+
+def _no_address(url: str) -> Ending:
+    return Ending(ExitCode.REFUSED, f"{url} is no address: write it as http://127.0.0.1:8000.")
 
 
 def _refused(status: int) -> Ending | Lost:

@@ -95,6 +95,7 @@ class Follower:
                     self._look_around()
             finally:
                 self._talk = None
+                self._timeline.part()
 
     def _look_around(self) -> None:
         """Take note of what the last frame changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
 import msgspec
@@ -109,7 +110,7 @@ class TerminalScreen:
         """Print the event, or make its change where the message stands."""
         event = draw.event
         if draw.kind is Kind.PASSING:
-            self._console.set_window_title(passing(event))
+            self._console.set_window_title(f"{_now()} {passing(event)}")
         elif draw.kind is not Kind.CHANGED or not self._change(event):
             self._shown.append(event)
             self._print(event)
@@ -155,6 +156,11 @@ class TerminalScreen:
             said.stylize("bold green" if event.sender == self._user else "bold cyan", 0, len(speaker(event)))
         line = Text.assemble((time_of(event, CLOCK), "dim"), " ", said)
         self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def _now() -> str:
+    # A title stays for as long as nothing else happens, so it says of when it is.
+    return datetime.now(UTC).astimezone().strftime(CLOCK)
 
 
 def screen_for(

@@ -42,7 +42,7 @@ class State:
         self._drafts: dict[str, Draft] = {}
         self._journal = NO_FILE
         try:
-            folder.mkdir(mode=FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
+            _make(folder)
             with ExitStack() as files:
                 self._hold(files)
                 self._read()
@@ -160,6 +160,14 @@ class State:
         fresh.replace(self._folder / "journal.jsonl")
         _sync_folder(self._folder)
         self._grown_bytes = 0
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each durable before the next."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(mode=FOLDER_OWNER_ONLY)
+        _sync_folder(folder.parent)
 
 
 def _write(file: int, data: bytes, *, durable: bool) -> None:

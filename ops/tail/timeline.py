@@ -61,10 +61,14 @@ class Timeline:
         """Tell whether all that is known is drawn, and what comes is drawn at once."""
         return self._stage is Stage.LIVE
 
-    def subscription(self, channel: str) -> Command:
-        """Begin on a new connection: return the subscribe request, with a position unless a reload is due."""
+    def part(self) -> None:
+        """Take note that the subscription is over: nothing is live, and what was held counts no more."""
         self._stage = Stage.APART
         self._held.clear()
+
+    def subscription(self, channel: str) -> Command:
+        """Begin on a new connection: return the subscribe request, with a position unless a reload is due."""
+        self.part()
         data: Command = {"ephemeral": EPHEMERAL}
         request: Command = {"channel": channel, "recoverable": True, "positioned": True, "data": data}
         if not self.bookmark.reload_due:

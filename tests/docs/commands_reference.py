@@ -48,7 +48,11 @@ EXITS: dict[str, Exits] = {
         ExitCode.REFUSED: "The server refused for good, or is no Palaver.",
         ExitCode.REJECTED: "With `--exit-when-sent`: lines were refused; they are kept in the state folder.",
     },
-    "doctor": {0: "Nothing has to be mended; there may be warnings.", 1: "Errors were found.", EXIT_USAGE: USAGE},
+    "doctor": {
+        0: "Nothing has to be mended; there may be warnings.",
+        1: "Errors were found.",
+        EXIT_USAGE: USAGE,
+    },
 }
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-
 from chat.endpoints.field_notes import FIELD_NOTES
 from chat.endpoints.openapi_document import ALWAYS, WITH_BODY, document
 from chat.endpoints.operation import Answer, Operation
@@ -15,7 +14,7 @@ from chat.errors import Problem
 from chat.models import Event
 from chat.version import VERSION
 from tests.docs.generated import table
-from tests.docs.schema_text import about, fields, row
+from tests.docs.schema_text import about, fields, row, type_of
 
 Described = dict[str, Any]
 
@@ -112,6 +111,5 @@ def _refusals(problems: tuple[type[Problem], ...]) -> str:
 
 def _struct(name: str) -> str:
     schema = DESCRIPTION["components"]["schemas"][name]
-    return f"### {name}\n\n{about(schema)}\n\n{fields(schema, FIELD_NOTES)}"
-
-
+    told = fields(schema, FIELD_NOTES) if "properties" in schema else f"One of: {type_of(schema)}."
+    return f"### {name}\n\n{about(schema)}\n\n{told}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from chat.commands import SEQ_MAX
+from chat.models import SEQ_MAX
 from tests.docs.generated import table
 
 Schema = Mapping[str, Any]
@@ -59,6 +59,8 @@ def _row(name: str, schema: Schema, needed: bool, notes: Mapping[str, str]) -> l
 
 def _simple(schema: Schema) -> str:
     kind = schema.get("type")
+    if isinstance(kind, list):
+        return " or ".join(type_of({"type": each}) for each in kind)
     if kind == "array":
         items = schema.get("items", {})
         return "list of events" if "discriminator" in items else f"list of {type_of(items)}"
@@ -77,4 +79,4 @@ def _bounds(schema: Schema) -> str:
         told.append(f"at most {schema['maxLength']}")
     if "maxItems" in schema:
         told.append(f"at most {schema['maxItems']}")
-    return f" ({', '.join(told)})" if told else ""
+    return f" ({' '.join(told)})" if told else ""

@@ -12,7 +12,7 @@ from chat.broker import Ephemeral
 from chat.commands import Command
 from chat.endpoints.field_notes import FIELD_NOTES
 from chat.endpoints.openapi_schemas import parameter_schemas
-from chat.endpoints.socket_commands import TOPICS, WIRE, SubscribeData, SubscribedData
+from chat.endpoints.socket_commands import WIRE
 from chat.errors import SHUTDOWN, UNSUBSCRIBED, KeyReused
 from chat.hub import Client, Hub, Wish
 from chat.ids import USER_CHANNEL
@@ -39,10 +39,11 @@ from chat.presence import Presence
 from chat.protocols import centrifuge_json
 from chat.protocols.answers import CreatedConversation
 from chat.protocols.centrifuge_results import ConnectResult, SubscribeResult
-from chat.protocols.centrifuge_wire import client_info, publication
+from chat.protocols.centrifuge_wire import client_info
 from chat.protocols.rpc import METHODS, NOT_OFFERED
+from chat.protocols.subscriptions import TOPICS, SubscribeData, SubscribedData, subscribed
 from chat.settings import Settings
-from chat.store import Changed, Committed, News, ReadMark, Sent
+from chat.store import Changed, Committed, News, ReadMark, Recovered, Sent
 from tests.docs.generated import table
 from tests.docs.rest_reference import answered
 from tests.docs.schema_text import COLUMNS, about, fields, row
@@ -207,7 +208,7 @@ def _method(name: str) -> str:
         for field in msgspec.structs.fields(command)
     ]
     text = about({"description": command.__doc__})
-    return f'<a id="rpc-{name}"></a>\n\n### `{name}`\n\n{text}\n\n{table(COLUMNS, rows)}'
+    return f'<a id="rpc-{name}"></a>\n\n### `{name}`\n\n{text}\n\n{_linked(table(COLUMNS, rows))}'
 
 
 def _first_sentence(command: type[Command]) -> str:
@@ -225,14 +226,21 @@ def _link(answer: type[msgspec.Struct] | None) -> str:
 
 def _answer(struct: type[msgspec.Struct]) -> str:
     schema = _schema(struct)
-    elsewhere = fields(schema, FIELD_NOTES | {"next": "Where to go on from; null at the end."})
-    return f"### {struct.__name__}\n\n{about(schema)}\n\n{elsewhere.replace('](#', '](rest.md#')}"
+    notes = dict(FIELD_NOTES) | {"next": "Where to go on from; null at the end."}
+    return f"### {struct.__name__}\n\n{about(schema)}\n\n{_linked(fields(schema, notes))}"
+
+
+def _linked(text: str) -> str:
+    """Let the links to structs lead to where they are described: all but one in the reference of REST."""
+    return text.replace("](#", "](rest.md#").replace("](rest.md#rowid)", "](#rowid)")
 
 
 def _event(event: AnyEvent) -> str:
     kind = type(event)
     name = str(kind.__struct_config__.tag)
-    return f'<a id="{name}"></a>\n\n### `{name}`\n\n{about({"description": kind.__doc__})}\n\n{_json_lines([msgspec.json.encode(event)])}'
+    text = about({"description": kind.__doc__})
+    example = _json_lines([msgspec.json.encode(event)])
+    return f'<a id="{name}"></a>\n\n### `{name}`\n\n{text}\n\n{example}'
 
 
 def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
@@ -264,17 +272,16 @@ def _subscribe() -> dict[str, object]:
 
 def _subscribed() -> bytes:
     top = RowId(seq=7, epoch=EPOCH)
-    data = SubscribedData(epoch=EPOCH, top=top, first_seq=1, role="member", read_seq=6)
-    result = SubscribeResult(
-        recoverable=True,
-        positioned=True,
+    found = Recovered(
         epoch=EPOCH,
+        top=top,
+        first_seq=1,
+        role="member",
+        read_seq=6,
         recovered=True,
-        was_recovering=True,
-        publications=[publication(EXAMPLES[0])],
-        offset=6,
-        data=msgspec.Raw(msgspec.json.encode(data)),
+        events=[EXAMPLES[0]],
     )
+    result = subscribed(found, was_recovering=True, asked_offset=6)
     return centrifuge_json.reply(2, "subscribe", centrifuge_json.encode_result(result))
 
 

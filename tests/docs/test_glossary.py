@@ -12,7 +12,9 @@ from tests.docs.pages import DOCS, PROJECT, read
 NOUNS = ("chat/models.py", "chat/store.py", "chat/timeline.py")
 PROGRAM = ("asgi.py", "chat/**/*.py", "storage/**/*.py", "sql/**/*", "ops/**/*.py", "migrations/**/*.sql")
 
-ENTRY = re.compile(r"^- (?P<terms>\*\*.+?)(?: \((?P<names>`[^)]*`)\))?: (?P<text>.+?)(?=^- |^#|\Z)", re.M | re.S)
+ENTRY = re.compile(
+    r"^- (?P<terms>\*\*.+?)(?: \((?P<names>`[^)]*`)\))?: (?P<text>.+?)(?=^- |^#|\Z)", re.M | re.S
+)
 GLOSSARY = read(DOCS / "glossary.md")
 ENTRIES = list(ENTRY.finditer(GLOSSARY))
 
@@ -25,7 +27,9 @@ def names(entry: re.Match[str]) -> list[str]:
 def classes(file: str) -> list[str]:
     """Return the public classes that a module defines, and the unions that it names."""
     tree = ast.parse((PROJECT / file).read_text(encoding="utf-8"))
-    return [node.name for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    return [
+        node.name for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
 
 
 @pytest.mark.parametrize("file", NOUNS)

@@ -56,11 +56,8 @@ class Storm:
         await self.heard(PEOPLE)
 
     async def quiet(self) -> None:
-        """Wait until no draft has been acknowledged for a moment."""
-        acks = -1
-        while acks != len(self.ledger.acks):
-            acks = len(self.ledger.acks)
-            await asyncio.sleep(QUIET_S)
+        """Wait until no draft is acknowledged for a moment."""
+        await until_awaited(self._was_quiet, "nothing to be acknowledged any more")
 
     async def all_gone(self) -> None:
         """Wait until every socket has ended and what it brought has been read."""
@@ -155,6 +152,11 @@ class Storm:
             raise TimeoutError(f"{error}; {troubles}\n{self.server.tail()}") from error
         if talk.done():
             await talk
+
+    async def _was_quiet(self) -> bool:
+        acks = len(self.ledger.acks)
+        await asyncio.sleep(QUIET_S)
+        return acks == len(self.ledger.acks)
 
     async def _catch_up(self) -> None:
         """Bring every follower to the top; who lost its connection at the very end comes back once more."""

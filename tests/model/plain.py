@@ -90,7 +90,7 @@ class PlainFile:
             if isinstance(ask, Poison):
                 self._role(talk, ask.user)
                 return "internal"
-            return _DEEDS[type(ask)](self, talk, ask)  # type: ignore[operator]
+            return _DEEDS[type(ask)](self, talk, ask)  # type: ignore[operator, no-any-return]
         except Refused as refusal:
             return str(refusal)
 

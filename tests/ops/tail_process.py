@@ -68,8 +68,9 @@ class Printed:
 class TailProcess(Printed):
     """One running `palaver tail`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, lines: list[str] | None = None) -> None:
         super().__init__()
+        self.lines = [] if lines is None else lines
         self._process = process
         assert process.stdout is not None
         assert process.stderr is not None
@@ -79,8 +80,16 @@ class TailProcess(Printed):
         ]
 
     @classmethod
-    async def start(cls, conversation: str, url: str, token: str, *options: str, home: Path) -> TailProcess:
-        """Start `palaver tail` in JSON, unless the options end with `--plain`."""
+    async def start(
+        cls,
+        conversation: str,
+        url: str,
+        token: str,
+        *options: str,
+        home: Path,
+        lines: list[str] | None = None,
+    ) -> TailProcess:
+        """Start `palaver tail` in JSON, unless the options end with `--plain`; it prints to the end of `lines`."""
         form = options[:-1] if options[-1:] == ("--plain",) else (*options, "--json")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PALAVER_")}
         process = await asyncio.create_subprocess_exec(
@@ -92,7 +101,7 @@ class TailProcess(Printed):
             stderr=asyncio.subprocess.PIPE,
             limit=1024 * 1024,
         )
-        return cls(process)
+        return cls(process, lines)
 
     @property
     def pid(self) -> int:
@@ -184,5 +193,6 @@ class Lines(StringIO):
 
 
 async def _gather(stream: asyncio.StreamReader, lines: list[str]) -> None:
-    while line := await stream.readline():
+    # What a killed process left without its end is no line.
+    while (line := await stream.readline()).endswith(b"\n"):
         lines.append(line.decode().rstrip("\n"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from tests.ops.tail_history import CONVERSATION, History, Json, new_history
 from tests.support.ports import LOOPBACK, free_port
@@ -30,6 +31,7 @@ class TailServer:
         self.pongs = 0
         self.acks_twice = False
         self.ping_s = 25
+        self.door_status = 0
         self._pushed: dict[ServerConnection, int] = {}
         self._server: Server | None = None
 
@@ -49,7 +51,9 @@ class TailServer:
         return len(self._pushed)
 
     async def start(self) -> None:
-        self._server = await serve(self._talk, LOOPBACK, self.port, ping_interval=None)
+        self._server = await serve(
+            self._talk, LOOPBACK, self.port, ping_interval=None, process_request=self._at_the_door
+        )
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -88,6 +92,9 @@ class TailServer:
             events = [_event(self.history, seq) for seq in range(pushed + 1, self.history.top + 1)]
             if events:
                 await connection.send("\n".join(map(json.dumps, events)))
+
+    def _at_the_door(self, connection: ServerConnection, _: Request) -> Response | None:
+        return connection.respond(self.door_status, "no") if self.door_status else None
 
     async def _talk(self, connection: ServerConnection) -> None:
         try:

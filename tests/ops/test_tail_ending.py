@@ -63,7 +63,10 @@ def test_the_socket_is_below_the_servers_address(url: str, socket: str) -> None:
     assert socket_url(url) == socket
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost", "ftp://x", "http://", ""])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8000", "localhost", "ftp://x", "http://", "", "http://x:99999", "http://x:y", "http://[1"],
+)
 def test_what_is_no_address_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(Ending, match="http://127"):
         socket_url(url)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import jwt
 import pytest
 
+from ops.tail import connection, outbox
 from ops.tail.ending import ExitCode
 from ops.tail.follower import Wish
+from ops.tail.timeline import Timeline
 from ops.tail.token import Token
 from tests.ops.tail_history import CONVERSATION
 from tests.ops.tail_process import TailTask
@@ -297,3 +300,90 @@ async def test_a_server_that_speaks_otherwise_is_told_from_a_palaver(
     code, tail = await tails.run()
     assert code is ExitCode.REFUSED
     assert "cannot be read" in tail.notices[0]
+
+
+async def test_a_server_that_says_nothing_is_left(
+    server: TailServer, tails: Tails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.1)
+    server.faults["connect"].append(answers_nothing)
+    server.faults["subscribe"].append(answers_nothing)
+    tail = tails.start()
+    await tail.notes("the server is silent")
+    await server.post("one")
+    await tail.shows("one")
+
+
+async def test_a_server_that_answers_all_but_one_command_is_left(
+    server: TailServer, tails: Tails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REPLY_TIMEOUT_S", 0.3)
+    server.faults["history"].append(answers_nothing)
+    await server.post("one")
+    tail = tails.start()
+    await tail.notes("the server is silent")
+    await tail.shows("one")
+
+
+async def test_typing_is_taken_no_faster_than_it_is_sent(
+    server: TailServer, tails: Tails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "OUTBOX_MAX", 2)
+    lines = [f"line {number}" for number in range(20)]
+    code, _ = await tails.run(*lines)
+    assert code is ExitCode.DONE
+    assert [row.content for row in server.history.rows] == lines
+
+
+async def test_input_that_ends_while_the_server_is_away_ends_it_only_when_all_was_shown(
+    server: TailServer, tails: Tails
+) -> None:
+    tail = tails.start(exit_when_sent=True)
+    await server.post("one")
+    await tail.shows("one")
+    await server.stop()
+    await tail.notes("trying again")
+    tail.end_input()
+    server.history.post("bob", "k", "two")
+    await server.start()
+    assert await tail.ends() is ExitCode.DONE
+    assert tail.texts() == ["one", "two"]
+
+
+async def test_an_event_that_cannot_be_read_ends_it(server: TailServer, tails: Tails) -> None:
+    tail = tails.start()
+    await until(lambda: server.listeners, "the subscription")
+    await server.say({"push": {"channel": CONVERSATION, "pub": {"data": {"seq": "one"}, "offset": 1}}})
+    assert await tail.ends() is ExitCode.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("status", "notice"), [(404, "check that --url"), (403, "check that --url"), (503, "trying again")]
+)
+async def test_a_door_that_is_no_palavers_is_told_from_one_that_is_closed_for_now(
+    server: TailServer, tails: Tails, status: int, notice: str
+) -> None:
+    server.door_status = status
+    tail = tails.start()
+    ended = asyncio.ensure_future(tail.ends()) if status != 503 else None
+    await tail.notes(f"the server answers {status}" if ended is None else f"The server answers {status}")
+    if ended is not None:
+        assert await ended is ExitCode.REFUSED
+    assert notice in tail.notices[0]
+
+
+async def test_a_failure_that_nobody_foresaw_is_not_hidden(
+    server: TailServer, tails: Tails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Timeline, __: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Timeline, "subscription", fails)
+    tail = tails.start()
+    with pytest.raises(ExceptionGroup) as failed:
+        await tail.ends()
+    assert failed.group_contains(ZeroDivisionError)
+
+
+def answers_nothing(_: object, __: object) -> None:
+    """Leave a command without its reply."""

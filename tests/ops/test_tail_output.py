@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,14 @@ def test_an_output_that_fails_ends_the_command(
     state = State(tmp_path, Owner("alice", "main:0192"))
     output = Output(BrokenScreen(error), state)
     draft = Draft("a", "one")
-    for act in (
+    acts: list[Callable[[], None]] = [
         lambda: output.show(Draw(Kind.ADDED, Event("message"))),
         lambda: output.show(Drop("e1", 0)),
         lambda: output.show(Reject(draft, 409, "key reused")),
         lambda: output.say("hello"),
         lambda: output.took("hello", waits=True),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(Ending) as ended:
             act()
         assert ended.value.code is code

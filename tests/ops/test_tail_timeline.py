@@ -240,6 +240,12 @@ def test_events_before_a_subscription_are_not_taken() -> None:
     assert told(timeline.subscribed(subscribed("e1", 5, RowId(6, "e1"), recovered=True))) == []
 
 
+def test_nothing_is_live_once_the_subscription_is_over() -> None:
+    timeline = live()
+    timeline.part()
+    assert not timeline.is_live
+
+
 def test_the_row_of_an_own_ack_is_seen_at_once() -> None:
     timeline = live()
     assert told(timeline.acked(Ack(8, "e1"))) == ["keep! e1@5 seen e1.8"]

@@ -15,7 +15,8 @@ from chat.errors import TooManyRequests, Unavailable
 from chat.observer import NullObserver
 from chat.settings import Settings
 from chat.store import StoreFailed
-from storage.connection import HeldConnection, Readers, Tuning
+from storage.connection import HeldConnection, Readers
+from storage.tuning import Tuning
 from tests.support.stores import OpenStore
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"

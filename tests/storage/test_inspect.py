@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chat.settings import Settings
-from storage.connection import Tuning
 from storage.engine import sqlite3
 from storage.inspect import INVARIANTS, Inspection, InspectionFailed, server_of
 from storage.migrate import migrate, shipped
+from storage.tuning import Tuning
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -50,7 +50,7 @@ class Scene:
         """Return the id that `name` has in this scene."""
         return f"{name}-{self._mark}"
 
-    def token(self, name: str, ttl: str = "1h", **claims: object) -> str:
+    def token(self, name: str, ttl: str = "1h", **claims: Any) -> str:
         """Return a token of the person."""
         return self.server.token(self.user(name), ttl, **claims)
 

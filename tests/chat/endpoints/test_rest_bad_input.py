@@ -12,10 +12,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from chat.commands import SEQ_MAX
 from chat.endpoints.operation import Operation
 from chat.endpoints.rest import OPERATIONS
 from chat.errors import CATALOGUE
+from chat.models import SEQ_MAX
 from tests.support.rest import RestClient
 from tests.support.server import Server
 

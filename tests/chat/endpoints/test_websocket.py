@@ -33,7 +33,13 @@ async def scene(shared_server: Server) -> AsyncIterator[Scene]:
 
 
 async def test_a_command_before_connect_closes_with_3501(scene: Scene) -> None:
-    for command in ({"id": 1, "rpc": {"method": "conversations"}}, {"id": 1, "ping": {}}, {"send": {}}):
+    commands: list[dict[str, object]] = [
+        {"id": 1, "rpc": {"method": "conversations"}},
+        {"id": 1, "ping": {}},
+        {"id": 1, "connect": {"token": 7}},
+        {"send": {}},
+    ]
+    for command in commands:
         socket = await scene.raw()
         await socket.say(command)
         assert await socket.ended() == 3501
