@@ -26,7 +26,7 @@ class Problem(Exception):
 
 
 class Internal(Problem):
-    """Something broke on the server; nothing was changed. Try again."""
+    """Something broke on the server. Try again, under the same key."""
 
     number, name, status, temporary = 100, "internal", 500, True
 
@@ -128,7 +128,7 @@ class UnsupportedMediaType(Problem):
 
 
 class Unavailable(Problem):
-    """Writing is off just now (a full disk, a read-only or damaged file); nothing was stored. Try again."""
+    """Writing is off just now (a full disk, a read-only or damaged file). Send it again under the same key."""
 
     number, name, status, temporary = 503, "unavailable", 503, True
 

@@ -27,7 +27,7 @@ class Positions:
             await asyncio.sleep(self._core.settings.position_check_s)
             for channel in self._core.hub.channels():
                 if not channel.startswith(USER_CHANNEL):
-                    await self.check(channel)
+                    await self._check_calmly(channel)
                     await asyncio.sleep(1 / CHECKS_PER_S_MAX)
 
     async def check(self, channel: str) -> None:
@@ -43,6 +43,12 @@ class Positions:
         for subscription, _ in before:
             if subscription.live and not subscription.ended and subscription.last_seq < top:
                 self._suspect(subscription, top)
+
+    async def _check_calmly(self, channel: str) -> None:
+        try:
+            await self.check(channel)
+        except Exception:
+            logger.exception("the position of a channel could not be checked", extra={"channel": channel})
 
     async def _top(self, subscription: Subscription) -> int:
         store = self._core.file_of(subscription.channel).store

@@ -289,5 +289,5 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
     unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise BadSetting(
-            f"{', '.join(unknown)}: no such setting. `palaver serve --help` and the reference list them."
+            f"{', '.join(unknown)}: no such setting; docs/reference/settings.md lists those there are."
         )

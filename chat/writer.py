@@ -155,6 +155,8 @@ class Writer:
                 if str(error) != self.failure:
                     logger.error("writing is still off: %s", error)
                 self.failure = str(error)
+            except Exception:
+                logger.exception("reopening failed for a reason that is not the database's")
             if self._closing:
                 return
             await asyncio.sleep(self._settings.write_retry_s)

@@ -69,15 +69,12 @@ def _greet(settings: Settings, address: tuple[str, int]) -> None:
     print(f"Palaver serves {base} from {Path(settings.data).resolve()}", flush=True)
     if "HS256" not in settings.jwt_algorithms:
         return
-    token = mint(
-        load_secret(settings),
-        DEMO_USERS[0],
-        DEMO_TTL_S,
-        [],
-        audience=settings.jwt_audience,
-        issuer=settings.jwt_issuer,
-    )
-    print(_lines(base, _folder(settings), _command(), token), flush=True)
+    secret = load_secret(settings)
+    tokens = [
+        mint(secret, user, DEMO_TTL_S, audience=settings.jwt_audience, issuer=settings.jwt_issuer)
+        for user in DEMO_USERS
+    ]
+    print(_lines(base, f"{_folder(settings)}{_command()} token", _command(), *tokens), flush=True)
 
 
 def _folder(settings: Settings) -> str:
@@ -93,16 +90,16 @@ def _command() -> str:
     return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
 
 
-def _lines(base: str, folder: str, palaver: str, token: str) -> str:
+def _lines(base: str, token_command: str, palaver: str, alice: str, bob: str) -> str:
     curl = f"curl -s {base}/v1/conversations"
     bearer = '-H "Authorization: Bearer $PALAVER_TOKEN"'
     json_type = "-H 'Content-Type: application/json'"
     first_id = 'sed \'s/.*"conversation_id":"\\([^"]*\\)".*/\\1/\''
     return f"""
 Try it: {base}/docs   Is it well: {base}/readyz
-A token for alice, valid for a day (others: {folder}{palaver} token --user NAME):
+A token for alice, valid for a day (others: {token_command} --user NAME):
 
-  export PALAVER_TOKEN={token}
+  export PALAVER_TOKEN={alice}
 
 Open a conversation with bob, and say something by REST:
 
@@ -118,7 +115,7 @@ Say something over the socket, and stay to listen (Ctrl-C ends it):
 
 In a second terminal, be bob and answer:
 
-  export PALAVER_TOKEN=$({folder}{palaver} token --user bob)
-  {palaver} tail $({curl} {bearer} | {first_id}) --url {base}
+  export PALAVER_TOKEN={bob}
+  {palaver} tail $(curl -s '{base}/v1/conversations?limit=1' {bearer} | {first_id}) --url {base}
 
 Ctrl-C stops the server."""

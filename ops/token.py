@@ -17,6 +17,7 @@ from chat.settings import Settings
 EXIT_USAGE = 2
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 SCOPES = ("ops", "assistant")
+HS256 = "HS256"
 TTL = re.compile(r"\A([0-9]{1,6})([smhd])\Z")
 
 
@@ -34,6 +35,10 @@ def token(
     Works only with the HS256 secret; makes it at first use, as the server does.
     """
     settings = Settings.from_environment()
+    if HS256 not in settings.jwt_algorithms.replace(" ", "").split(","):
+        _refuse(
+            f"this server takes {settings.jwt_algorithms} alone: ask whoever has its private key for a token"
+        )
     ttl_s = _seconds(ttl)
     scopes = _scopes(scope or [])
     for name in user:

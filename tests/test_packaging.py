@@ -115,7 +115,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_a_wheel_carries_all_modules_statements_and_migrations(wheel: zipfile.ZipFile) -> None:
     packages = ("chat", "storage", "sql", "ops", "migrations")
     files = [path for package in packages for path in (PROJECT / package).rglob("*")]
-    wanted = {path.relative_to(PROJECT).as_posix() for path in files if path.suffix in {".py", ".sql"}} | {
+    wanted = {path.relative_to(PROJECT).as_posix() for path in files if path.suffix in {".py", ".sql", ".html", ".css", ".js"}} | {
         "asgi.py"
     }
     assert any(name.startswith("migrations/sqlite/") for name in wanted)

@@ -33,7 +33,7 @@ from chat.protocols.malformed import UNREADABLE, malformed
 
 
 class Leave(WriteInConversation, frozen=True, kw_only=True):
-    """What `leave` carries: a removal whose user is whoever asks."""
+    """Leave the conversation; an owner hands over to the admin or member who has been there longest."""
 
 
 METHODS: Mapping[str, type[Command]] = {

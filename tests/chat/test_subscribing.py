@@ -1,4 +1,4 @@
-"""A subscription begins with register, read, reply, live: whatever is committed between two steps comes exactly once."""
+"""A subscription begins with register, read, reply, live: what is committed in between comes exactly once."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_whoever_may_have_missed_something_while_he_subscribes_is_asked_to
 
 
 async def test_a_refused_or_cancelled_subscription_leaves_nothing(door: Door) -> None:
-    door.store.members = {"alice"}
+    door.store.people = {"alice"}
     with pytest.raises(Unknown):
         await door.subscribe(None)
     door.store.read_gate.clear()

@@ -31,7 +31,7 @@ class Desk:
         self.reopenings = 0
         broker = MemoryBroker()
         broker.listen(self)  # type: ignore[arg-type]
-        self.writer = Writer(self.store, broker, NullObserver(), self.settings, self._reopened)  # type: ignore[arg-type]
+        self.writer = Writer(self.store, broker, NullObserver(), self.settings, self._reopened)
         self.task = asyncio.create_task(self.writer.run())
 
     def committed(self, batch: Sequence[Committed]) -> None:
@@ -153,6 +153,14 @@ async def test_whoever_listens_is_told_to_catch_up_only_after_writing_is_on_agai
     await until(lambda: desk.reopenings, "the reopening")
     assert [entry for entry in desk.log if entry.startswith("reopen")] == ["reopen", "reopened"]
     assert not desk.writer.failure
+
+
+async def test_nothing_that_goes_wrong_while_it_mends_keeps_it_from_trying_again(desk: Desk) -> None:
+    desk.store.failures.append(broken())
+    desk.store.reopen_failures += [OSError("no such folder"), ZeroDivisionError("a bug")]
+    await asyncio.gather(*desk.submit("a"), return_exceptions=True)
+    await until(lambda: not desk.writer.failure, "writing to be on again")
+    assert seqs(await asyncio.gather(*desk.submit("a"))) == [1]
 
 
 async def test_a_failure_that_is_not_the_databases_refuses_its_batch_alone(desk: Desk) -> None:

@@ -9,8 +9,8 @@ from tests.faults.stored import read_generations
 from tests.faults.storm import PEOPLE, Storm
 from tests.support.server import Server
 
-ROUNDS = 10
-OPENINGS_MIN = 4
+ROUNDS = 5
+OPENINGS_MIN = 2
 RETRY_S = 0.05
 
 

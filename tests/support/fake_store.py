@@ -27,7 +27,7 @@ class FakeStore:
         self.batches: list[list[Draft]] = []
         self.log: list[str] = []
         self.events: list[Message] = []
-        self.members: set[str] | None = None
+        self.people: set[str] | None = None
         self.failures: list[Exception] = []
         self.reopen_failures: list[Exception] = []
         self.refusals: dict[str, Problem] = {}
@@ -63,7 +63,7 @@ class FakeStore:
         """Read what is there when the gate opens."""
         self.reading.set()
         await self.read_gate.wait()
-        if self.members is not None and user not in self.members:
+        if self.people is not None and user not in self.people:
             raise Unknown
         offset = 0 if claim is None else claim.offset
         missed = [] if claim is None else list(self.events[offset:])
@@ -84,7 +84,7 @@ class FakeStore:
     async def page(self, *arguments: Any) -> Any:
         raise Unknown
 
-    message = conversation = conversations = members_of = page
+    message = conversation = conversations = members = page
 
     def say(self, conversation_id: str, user: str = "alice") -> Message:
         """Store a message as if it had been committed, and return it."""

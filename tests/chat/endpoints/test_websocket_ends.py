@@ -25,7 +25,7 @@ SHUTDOWN_MAX_S = 8.0
 TIMEOUT_S = 20.0
 
 
-async def scene_on(tmp_path: Path, **settings: object) -> Scene:
+async def scene_on(tmp_path: Path, **settings: Any) -> Scene:
     """Start a server, and set a scene on it."""
     return Scene(await Server.start(tmp_path / "data", **settings))
 
