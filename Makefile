@@ -45,7 +45,7 @@ coverage: install ## run all tests and measure the branches that they take
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 faults: install ## kill servers under load, for long (CYCLES=100)
-	$(BIN)/python -m pytest tests/faults --cycles $(CYCLES) $(ARGS)
+	$(BIN)/python -m pytest tests/faults --cycles $(CYCLES) -o faulthandler_timeout=0 $(ARGS)
 
 bench: $(DEVELOPMENT_READY) ## measure this server and what one would use instead
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -11,6 +11,7 @@ from chat.hub import Subscription
 from chat.ids import USER_CHANNEL
 
 CHECKS_PER_S_MAX = 50
+SECOND_LOOK_S = 1.0
 
 logger = logging.getLogger("palaver.recovery")
 
@@ -63,7 +64,7 @@ class Positions:
     def _suspect(self, subscription: Subscription, top: int) -> None:
         """Look again a little later: an event that was just committed may be on its way."""
         loop = asyncio.get_running_loop()
-        loop.call_later(1.0, self._judge, subscription, top)
+        loop.call_later(SECOND_LOOK_S, self._judge, subscription, top)
 
     def _judge(self, subscription: Subscription, top: int) -> None:
         if not subscription.ended and subscription.last_seq < top:

@@ -89,9 +89,12 @@ class SQLiteStore:
         if self._writer is not None:
             await self._writer.close()
             self._writer = self._writing = None
-        if not self.path.exists():
-            raise StoreFailed(f"{self.path} is gone: put it back, or stop the server and restore it")
-        swapped = self._identity is not None and self._identity[:2] != _inode(self.path)
+        try:
+            swapped = self._identity is not None and self._identity[:2] != _inode(self.path)
+        except OSError as error:
+            raise StoreFailed(
+                f"{self.path} is gone ({error.strerror}): put it back, or stop the server and restore it"
+            ) from error
         writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
         try:
             if self._damaged:
