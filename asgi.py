@@ -42,12 +42,15 @@ class State(TypedDict):
 
 def build(settings: Settings) -> Starlette:
     """Make the application; nothing is opened before its lifespan begins."""
-    return Starlette(
+    app = Starlette(
         routes=routes(),
         middleware=middleware(settings),
         exception_handlers=exception_handlers(),
         lifespan=partial(_lifespan, settings=settings),
     )
+    # An address with a slash too many is told so, and not sent round by way of its Host header.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _lifespan(app: Starlette, *, settings: Settings) -> AbstractAsyncContextManager[State]:

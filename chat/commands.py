@@ -223,7 +223,7 @@ def encode_json(value: Json, name: str, bytes_max: int) -> bytes | None:
     """Write a client's own JSON in its one canonical form: keys sorted, no spaces; None stays None.
 
     Raises TooLarge over `bytes_max` bytes and BadRequest for what no reader could be trusted to take: nesting
-    deeper than JSON_DEPTH_MAX, integers beyond 64 bits, halves of characters.
+    deeper than JSON_DEPTH_MAX, numbers beyond the range of 64 bits, halves of characters.
     """
     if value is None:
         return None
@@ -258,5 +258,5 @@ def _check_json(value: Json, name: str, levels: int) -> None:
             raise BadRequest(f"{name} nests deeper than {JSON_DEPTH_MAX} levels")
         for item in value.values() if isinstance(value, dict) else value:
             _check_json(item, name, levels - 1)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise BadRequest(f"{name} holds an integer beyond 64 bits")
+    elif isinstance(value, int | float) and not -(2**63) <= value < 2**63:
+        raise BadRequest(f"{name} holds a number beyond the range of 64 bits")

@@ -17,6 +17,9 @@ from chat.outbox import Outbox
 from chat.settings import Settings
 from chat.store import Committed, News, ReadMark
 
+HELD_MAX = 1_000
+"""Events that wait for a subscription to begin; one more, and it has to be begun again."""
+
 NEWS_TYPES = {
     "created": "conversation.created",
     "joined": "conversation.joined",
@@ -84,10 +87,10 @@ class Subscription:
         self._held: list[tuple[int, bytes]] = []
 
     def offer(self, seq: int, push: bytes) -> bool:
-        """Hand on the next event, drop an earlier one; False tells that one in between is missing."""
+        """Hand on the next event, drop an earlier one; False tells that one in between is missing, or too many wait."""
         if not self.live:
             self._held.append((seq, push))
-            return True
+            return len(self._held) <= HELD_MAX
         if seq == self.last_seq + 1:
             self.last_seq = seq
             self.client.outbox.push(push)

@@ -55,12 +55,6 @@ class TokenBuckets:
         self._full_at[key] = max(full_at, now) + self._interval_s
         return 0.0
 
-    def wait_s(self, key: str) -> float:
-        """Say what `take` would return, and take nothing."""
-        now = self._clock()
-        wait_s = self._full_at.get(key, now) - now - self._slack_s
-        return wait_s if wait_s > ROUNDING_S else 0.0
-
     def _make_room(self, now: float) -> None:
         for _ in range(LOOKED_AT_MAX):
             key, full_at = self._full_at.popitem(last=False)

@@ -10,7 +10,7 @@ from chat.errors import INSUFFICIENT_STATE, UNSUBSCRIBED, Problem, Unknown
 from chat.hub import Subscription
 from chat.ids import USER_CHANNEL
 
-CHECKS_PER_S_MAX = 50
+CHECKS_PER_S_MAX = 10
 SECOND_LOOK_S = 1.0
 
 logger = logging.getLogger("palaver.recovery")

@@ -55,7 +55,7 @@ class Session:
         What is written is queued before this returns, so that one user's commands are taken in his order; it comes
         back as a future, everything else as a coroutine.
         """
-        self._limit()
+        self.admit()
         match command:
             case SendMessage() | EditMessage() | DeleteMessage() | MarkRead():
                 return self._write(command)
@@ -69,6 +69,15 @@ class Session:
                 return self._presence(command)
             case _:
                 return self._read(command)
+
+    def admit(self) -> None:
+        """Count one request against the user's rate, and raise TooManyRequests over it.
+
+        Commands count when they are handled; the doors count what could not become one.
+        """
+        wait_s = self._core.limiter.take(self.user.id)
+        if wait_s:
+            raise TooManyRequests(retry_after_s=wait_s)
 
     def _read(self, command: Command) -> Awaitable[Any]:
         settings = self._core.settings
@@ -90,11 +99,6 @@ class Session:
                 limit = _cut(command.limit, settings.listing_default, settings.listing_max)
                 return self._core.file_of(command.conversation_id).store.members(self.user.id, command, limit)
         raise MethodNotFound
-
-    def _limit(self) -> None:
-        wait_s = self._core.limiter.take(self.user.id)
-        if wait_s:
-            raise TooManyRequests(retry_after_s=wait_s)
 
     def _write(self, command: Any) -> Awaitable[Answer]:
         file = self._core.file_of(command.conversation_id)

@@ -208,7 +208,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _knob("events", "Events that a recovery sends at the most.", minimum=1)
     ] = 500
     recover_bytes_max: Annotated[
-        int, _knob("bytes", "Bytes that a recovery sends at the most.", minimum=1024)
+        int, _knob("bytes", "Bytes that a recovery or a page has at the most.", minimum=1024)
     ] = 512 * 1024
     typing_interval_s: Annotated[
         float, _knob("s", "Typing of one user in one conversation is passed on this often.", minimum=0)

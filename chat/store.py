@@ -153,7 +153,7 @@ class Store(Protocol):
         """
 
     async def page(self, user: str, query: ReadHistory, limit: int) -> Page:
-        """Read messages, ascending, and the position, in one transaction."""
+        """Read messages, ascending, and the position, in one transaction; fewer than `limit` where they are large."""
 
     async def message(self, user: str, query: GetMessage) -> Message:
         """Read one message or its tombstone."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from storage.connection import HeldConnection, Row
 from storage.listing import read_cursor
 
 SEQ_BEYOND_ALL = 2**62
+MESSAGE_BYTES = 256  # what a message weighs as JSON beside its texts, about
 PUBLICATION_BYTES = 64  # what an event weighs in a list of publications, beside its own JSON
 
 TimelineNow = Callable[[], Timeline]
@@ -86,18 +86,27 @@ async def recover(
 
 
 async def page(
-    reader: HeldConnection, timeline_now: TimelineNow, user: str, query: ReadHistory, limit: int
+    reader: HeldConnection,
+    timeline_now: TimelineNow,
+    user: str,
+    query: ReadHistory,
+    limit: int,
+    bytes_max: int,
 ) -> Page:
-    """Read a page of messages, ascending, and the position of the conversation."""
+    """Read a page of messages, ascending, and the position of the conversation.
+
+    Over `bytes_max` bytes the page ends early, away from its anchor, and `next` leads on; one message always fits.
+    """
     place = await footing(reader, user, query.conversation_id)
     if query.after is not None:
-        found, more = await _after(reader, place.number, query.after, limit)
+        found, more = await _after(reader, place.number, query.after, limit, bytes_max)
         following = found[-1][0] if more else None
     elif query.around is not None:
-        found, more = await _around(reader, place.number, query.around, limit)
+        found, more = await _around(reader, place.number, query.around, limit, bytes_max)
         following = found[0][0] if more and found else None
     else:
-        found, more = await _before(reader, place.number, query.before or SEQ_BEYOND_ALL, limit)
+        before = query.before or SEQ_BEYOND_ALL
+        found, more = await _before(reader, place.number, before, limit, bytes_max)
         following = found[0][0] if more else None
     timeline = timeline_now()
     items = [rows.message_of(row, query.conversation_id, timeline) for row in found]
@@ -109,7 +118,7 @@ async def message(
 ) -> Message:
     """Read one message; raises Unknown where no message has that seq."""
     place = await footing(reader, user, conversation_id)
-    found, _ = await _after(reader, place.number, seq - 1, 1)
+    found, _ = await _after(reader, place.number, seq - 1, limit=1, bytes_max=0)
     if not found or found[0][0] != seq:
         raise Unknown
     return rows.message_of(found[0], conversation_id, timeline_now())
@@ -165,17 +174,35 @@ def _cut(events: list[AnyEvent], events_max: int, bytes_max: int) -> tuple[list[
     return events, False
 
 
-async def _after(reader: HeldConnection, number: int, after: int, limit: int) -> tuple[list[Row], bool]:
+async def _after(
+    reader: HeldConnection, number: int, after: int, limit: int, bytes_max: int
+) -> tuple[list[Row], bool]:
     found = await reader.fetch_all("messages", "after", conversation=number, after=after, limit=limit + 1)
-    return found[:limit], len(found) > limit
+    shown = _fitting(found[:limit], bytes_max)
+    return shown, len(found) > len(shown)
 
 
-async def _before(reader: HeldConnection, number: int, before: int, limit: int) -> tuple[list[Row], bool]:
+async def _before(
+    reader: HeldConnection, number: int, before: int, limit: int, bytes_max: int
+) -> tuple[list[Row], bool]:
     found = await reader.fetch_all("messages", "before", conversation=number, before=before, limit=limit + 1)
-    return found[:limit][::-1], len(found) > limit
+    shown = _fitting(found[:limit], bytes_max)
+    return shown[::-1], len(found) > len(shown)
 
 
-async def _around(reader: HeldConnection, number: int, seq: int, limit: int) -> tuple[list[Any], bool]:
-    newer, _ = await _after(reader, number, seq - 1, (limit + 1) // 2)
-    older, more = await _before(reader, number, seq, limit // 2)
+async def _around(
+    reader: HeldConnection, number: int, seq: int, limit: int, bytes_max: int
+) -> tuple[list[Row], bool]:
+    newer, _ = await _after(reader, number, seq - 1, (limit + 1) // 2, bytes_max // 2)
+    older, more = await _before(reader, number, seq, limit // 2, bytes_max // 2)
     return older + newer, more
+
+
+def _fitting(found: list[Row], bytes_max: int) -> list[Row]:
+    """Return as many rows, from the first on, as have room; the first always has."""
+    room = bytes_max
+    for index, row in enumerate(found):
+        room -= MESSAGE_BYTES + sum(len(value.encode()) for value in row if isinstance(value, str))
+        if room < 0 and index > 0:
+            return found[:index]
+    return found

@@ -125,7 +125,8 @@ class SQLiteStore:
     async def page(self, user: str, query: ReadHistory, limit: int) -> Page:
         """Read a page and the position in one transaction; see Store.page."""
         async with self._readers.snapshot() as reader:
-            return await reading.page(reader, self._timeline_now, user, query, limit)
+            bytes_max = self._settings.recover_bytes_max
+            return await reading.page(reader, self._timeline_now, user, query, limit, bytes_max)
 
     async def message(self, user: str, query: GetMessage) -> Message:
         """Read one message or its tombstone; see Store.message."""

@@ -12,7 +12,7 @@ from chat.commands import CreateConversation, DeleteConversation, UpdateConversa
 from chat.errors import KeyReused, PermissionDenied, ReplayRefused, UnrecoverablePosition, VersionMismatch
 from chat.ids import conversation_id_of, key_to_column
 from chat.models import Conversation, ConversationDeleted, ConversationUpdated, version
-from chat.store import Committed, Created, Draft, News
+from chat.store import Changed, Committed, Created, Draft, News
 from storage.rows import conversation_of
 from storage.write_members import MODERATORS, OWNER
 from storage.writing import CONVERSATIONS, MEMBERS, Place, Writing
@@ -44,9 +44,10 @@ def create(writing: Writing, draft: Draft, command: CreateConversation) -> Commi
 
 def update(writing: Writing, draft: Draft, command: UpdateConversation) -> Committed:
     """Change title or metadata."""
-    place, author, role = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     if role not in MODERATORS:
         raise PermissionDenied("only the owner and admins can change a conversation")
     _check_version(writing, place, command.version)
@@ -80,7 +81,10 @@ def update(writing: Writing, draft: Draft, command: UpdateConversation) -> Commi
 
 def delete(writing: Writing, draft: Draft, command: DeleteConversation) -> Committed:
     """Hide a conversation from everybody; its rows stay."""
-    place, author, role = writing.enter(draft, command.conversation_id)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key, leaves=True)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     if role != OWNER:
         raise PermissionDenied("only the owner can delete a conversation")
     seq = writing.change(place, author, draft, "conversation.deleted", key=command.idempotency_key)

@@ -16,9 +16,10 @@ MODERATORS = (OWNER, ADMIN)
 
 def add(writing: Writing, draft: Draft, command: AddMember) -> Committed:
     """Make somebody a member; who is one already stays as he is."""
-    place, author, role = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     if role not in MODERATORS:
         raise PermissionDenied("only the owner and admins can add members")
     if command.role == ADMIN and role != OWNER:
@@ -31,9 +32,10 @@ def add(writing: Writing, draft: Draft, command: AddMember) -> Committed:
 
 def update(writing: Writing, draft: Draft, command: UpdateMember) -> Committed:
     """Give a member another role; making another the owner makes the owner an admin."""
-    place, author, role = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     if role != OWNER:
         raise PermissionDenied("only the owner can change roles")
     user = writing.user(command.user)
@@ -52,9 +54,10 @@ def update(writing: Writing, draft: Draft, command: UpdateMember) -> Committed:
 
 def remove(writing: Writing, draft: Draft, command: RemoveMember) -> Committed:
     """End a membership; an owner who leaves hands over to the admin or member who has been there longest."""
-    place, author, role = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key, leaves=True)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     user = writing.user(command.user)
     _check_removal(author, role, user, writing.role(place, user))
     events: tuple[AnyEvent, ...] = ()

@@ -50,9 +50,10 @@ def sent(writing: Writing, place: Place, draft: Draft, command: SendMessage, seq
 
 def edit(writing: Writing, draft: Draft, command: EditMessage) -> Committed:
     """Give a message another content, and record the edit."""
-    place, author, _ = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, _ = entered
     state = _state(writing, place, command.seq)
     _check_version(writing, place, command.seq, command.version, state.changed_seq)
     if state.deleted_ms is not None:
@@ -64,9 +65,10 @@ def edit(writing: Writing, draft: Draft, command: EditMessage) -> Committed:
 
 def delete(writing: Writing, draft: Draft, command: DeleteMessage) -> Committed:
     """Turn a message into its tombstone, and record the deletion; deleting twice is the same as once."""
-    place, author, role = writing.enter(draft, command.conversation_id)
-    if earlier := writing.earlier(place, author, draft, command.idempotency_key):
-        return Committed(earlier)
+    entered = writing.enter_once(draft, command.conversation_id, command.idempotency_key)
+    if isinstance(entered, Changed):
+        return Committed(entered)
+    place, author, role = entered
     state = _state(writing, place, command.seq)
     if state.deleted_ms is not None:
         return Committed(_deleted_before(writing, place, command, state))
@@ -109,7 +111,7 @@ def _objection(writing: Writing, place: Place, command: SendMessage) -> Problem 
         if command.reply_to_version is not None:
             writing.check_lineage(place, command.reply_to, command.reply_to_version)
     except Unknown:
-        return BadRequest("reply_to names no message of this conversation")
+        return Unknown("reply_to names no message of this conversation")
     except Problem as problem:
         return problem
     return None

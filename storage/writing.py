@@ -156,6 +156,26 @@ class Writing:
         author = self.user(draft.author)
         return place, author, self.role(place, author)
 
+    def enter_once(
+        self, draft: Draft, conversation_id: str, key: str | None, *, leaves: bool = False
+    ) -> tuple[Place, int, str] | Changed:
+        """Do as `enter` does, or return the first answer of what the same key did before.
+
+        Raises KeyReused where the key stood for something else. Who asks again for what put him outside (`leaves`) is
+        answered too, and learns no more than he did the first time.
+        """
+        try:
+            entered = self.enter(draft, conversation_id)
+        except Unknown:
+            row = self.one(CONVERSATIONS["find"], {"uuid": uuid_of(conversation_id)}) if leaves else None
+            earlier = row and self.earlier(
+                Place(conversation_id, row[:-1]), self.user(draft.author), draft, key
+            )
+            if not earlier:
+                raise
+            return earlier
+        return self.earlier(entered[0], entered[1], draft, key) or entered
+
     def take_seq(self, place: Place, at_ms: int) -> int:
         """Give out the next seq of a conversation; only what is written in the same transaction may use it."""
         place.last_seq += 1

@@ -115,9 +115,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_a_wheel_carries_all_modules_statements_and_migrations(wheel: zipfile.ZipFile) -> None:
     packages = ("chat", "storage", "sql", "ops", "migrations")
     files = [path for package in packages for path in (PROJECT / package).rglob("*")]
-    wanted = {path.relative_to(PROJECT).as_posix() for path in files if path.suffix in {".py", ".sql", ".html", ".css", ".js"}} | {
-        "asgi.py"
-    }
+    shipped = {".py", ".sql", ".html", ".css", ".js"}
+    wanted = {path.relative_to(PROJECT).as_posix() for path in files if path.suffix in shipped} | {"asgi.py"}
     assert any(name.startswith("migrations/sqlite/") for name in wanted)
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert shipped == wanted

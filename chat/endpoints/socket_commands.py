@@ -22,7 +22,7 @@ from chat.errors import (
     TOO_MANY_REQUESTS,
     Disconnect,
     NotAvailable,
-    TooManyRequests,
+    Problem,
     Unauthorized,
     Unknown,
     UnrecoverablePosition,
@@ -84,15 +84,18 @@ class SocketCommands:
 
     def admit(self) -> None:
         """Count a command that is no method call against its user's rate; raises TooManyRequests over it."""
-        if self._client is not None:
-            wait_s = self._core.limiter.take(self._client.user.id)
-            if wait_s:
-                raise TooManyRequests(retry_after_s=wait_s)
+        if self._session is not None:
+            self._session.admit()
 
     def call(self, rpc: requests.Rpc) -> Awaitable[Any]:
-        """Start a method; see Session.handle."""
+        """Start a method; see Session.handle. What is none counts against the rate all the same."""
         assert self._session is not None
-        return self._session.handle(decode_rpc(rpc.method, rpc.data, self._session.user.id))
+        try:
+            command = decode_rpc(rpc.method, rpc.data, self._session.user.id)
+        except Problem:
+            self._session.admit()
+            raise
+        return self._session.handle(command)
 
     async def connect(self, id: int, command: requests.Connect) -> None:
         """Let the user of the token in, and subscribe him to his own channel."""
@@ -241,12 +244,10 @@ class SocketCommands:
 
     async def _authenticate(self, token: str) -> User | None:
         """Return the token's user; close where it is no good; raises TokenExpired for who may have a newer one."""
-        if self._core.logins.wait_s(self._address):
-            self._close(TOO_MANY_REQUESTS)
-            return None
         try:
             return await self._core.authenticator.authenticate(token)
         except Unauthorized:
+            # Whoever shares the guesser's address and has a good token is not locked out with him.
             wait_s = self._core.logins.take(self._address)
             self._close(TOO_MANY_REQUESTS if wait_s else INVALID_TOKEN)
             return None

@@ -8,20 +8,25 @@ import os
 import re
 import signal
 import sys
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn, TextIO
 
 import typer
 
+from chat.settings import Settings
+from ops.tail.address import default_url
 from ops.tail.connection import socket_url
 from ops.tail.ending import Ending, ExitCode
 from ops.tail.follower import Follower, Wish
+from ops.tail.keyboard import Keyboard, is_keyboard
 from ops.tail.output import Output
 from ops.tail.records import Owner
 from ops.tail.screen import screen_for
 from ops.tail.state import State
+from ops.tail.terminal import TerminalScreen
 from ops.tail.token import Token
 from ops.tail.typed import typed_lines
 
@@ -34,7 +39,13 @@ READABLE_CHARACTERS = 64
 
 def tail(
     conversation: Annotated[str, typer.Argument(help="The conversation's id, as main:0192….")],
-    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8000",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="The server's address; if absent, that of PALAVER_HOST and PALAVER_PORT, "
+            "http://127.0.0.1:8000 unless they are set."
+        ),
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +88,8 @@ def tail(
     goes on where it was, and says so in the one case where it cannot (a
     `reload`: the newest messages are then shown once more). Standard output
     has the conversation and nothing else; notices go to standard error,
-    unless output is a terminal. After a crash of this command the last
+    unless output is a terminal: there a line that waits to be stored stays in
+    sight, and what is being typed stands below what comes in. After a crash of this command the last
     events may be shown twice, never not at all.
 
     Exit codes: 0 all well (Ctrl-C too), 2 wrong use, 3 the token, 4 the
@@ -87,21 +99,19 @@ def tail(
     try:
         who = Token(token, token_file)
         owner = Owner(who.user, conversation)
-        interactive = sys.stdout.isatty() and not json
+        address = url or default_url(Settings.from_environment())
+        socket_url(address)
+        _speak_utf8(sys.stdout)
+        screen = screen_for(conversation, who.user, sys.stdout, sys.stderr, json=json)
         wish = Wish(
-            url=url,
+            url=address,
             conversation=conversation,
             page_size=limit,
-            recall=interactive,
+            at_terminal=isinstance(screen, TerminalScreen),
             exit_after=exit_after,
             exit_when_sent=exit_when_sent,
         )
-        socket_url(url)
-        _speak_utf8(sys.stdout)
-        with closing(State(state or default_folder(url, owner), owner)) as kept:
-            screen = screen_for(
-                conversation, who.user, sys.stdout, sys.stderr, json=json, echoes=os.isatty(STANDARD_INPUT)
-            )
+        with closing(State(state or default_folder(address, owner), owner)) as kept:
             asyncio.run(_follow(wish, who, kept, Output(screen, kept)))
     except Ending as ending:
         _end(ending)
@@ -120,9 +130,22 @@ async def _follow(wish: Wish, token: Token, state: State, output: Output) -> Non
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await Follower(wish, token, state, output).run(typed_lines(STANDARD_INPUT))
+        with _typed(wish, output) as typed:
+            await Follower(wish, token, state, output).run(typed)
     except asyncio.CancelledError:
         raise Ending(ExitCode.DONE) from None
+    finally:
+        output.finish()
+
+
+@contextmanager
+def _typed(wish: Wish, output: Output) -> Iterator[AsyncIterator[str]]:
+    """Read the keyboard key by key where a person sits at it, and whole lines elsewhere."""
+    if wish.at_terminal and is_keyboard(STANDARD_INPUT):
+        with Keyboard(STANDARD_INPUT, output.compose) as keyboard:
+            yield keyboard.lines()
+    else:
+        yield typed_lines(STANDARD_INPUT)
 
 
 def _end(ending: Ending) -> NoReturn:

@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from ops.tail.records import Draft, Record
-from ops.tail.wire import Command, Event
+from ops.tail.wire import Command, Event, Name
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -60,4 +60,10 @@ class Pause(msgspec.Struct, frozen=True):
     reason: str
 
 
-Effect = Send | Keep | Drop | Draw | Reject | Pause
+class Introduce(msgspec.Struct, frozen=True):
+    """Say what is followed."""
+
+    name: Name
+
+
+Effect = Send | Keep | Drop | Draw | Reject | Pause | Introduce

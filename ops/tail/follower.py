@@ -9,7 +9,7 @@ import msgspec
 
 from ops.tail.backoff import Backoff
 from ops.tail.connection import Connection, open_connection, unreadable
-from ops.tail.effects import Effect, Keep, Pause, Send
+from ops.tail.effects import Effect, Introduce, Keep, Pause, Send
 from ops.tail.ending import Ending, ExitCode, Lost
 from ops.tail.outbox import Outbox
 from ops.tail.output import Output
@@ -18,18 +18,22 @@ from ops.tail.session import Session
 from ops.tail.state import State
 from ops.tail.timeline import Timeline
 from ops.tail.token import Token
+from ops.tail.wire import Name
+
+REFRESH_S = 1.0
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What to follow, and when to stop by oneself.
 
-    `page_size` and `recall` are as in Timeline; `exit_after` counts messages, 0 for never.
+    `page_size` is as in Timeline; `exit_after` counts messages, 0 for never. A person `at_terminal` is told
+    what is followed, and shown at each start what stood there before.
     """
 
     url: str
     conversation: str
     page_size: int
-    recall: bool = False
+    at_terminal: bool = False
     exit_after: int = 0
     exit_when_sent: bool = False
 
@@ -49,13 +53,14 @@ class Follower:
         self._token = token
         self._state = state
         self._output = output
-        self._timeline = Timeline(state.bookmark, wish.page_size, recall=wish.recall)
+        self._timeline = Timeline(state.bookmark, wish.page_size, recall=wish.at_terminal)
         self._outbox = Outbox(state.drafts)
         self._coming_back = Backoff()
         self._sending_again = Backoff()
         self._tasks = asyncio.TaskGroup()
         self._talk: Talk | None = None
         self._is_cut_off = False
+        self._is_introduced = not wish.at_terminal
         self._all_typed = False
         self._moved = asyncio.Event()
 
@@ -65,28 +70,46 @@ class Follower:
             async with self._tasks:
                 self._tasks.create_task(self._stay_connected())
                 self._tasks.create_task(self._take_typed(typed))
+                self._tasks.create_task(self._keep_fresh())
         except BaseExceptionGroup as group:
             endings, others = group.split(Ending)
             if endings is None or others is not None:
                 raise
             raise endings.exceptions[0] from None
 
+    async def _keep_fresh(self) -> None:
+        for draft in self._state.drafts:
+            self._output.took(draft)
+        while True:
+            self._output.refresh()
+            await asyncio.sleep(REFRESH_S)
+
     async def _stay_connected(self) -> None:
         while True:
             try:
                 await self._converse()
             except Lost as lost:
-                pause_s = self._coming_back.next_s()
-                self._is_cut_off = True
-                self._output.say(f"{lost}; trying again in {pause_s:.1f} s")
-                await asyncio.sleep(pause_s)
+                await self._wait_out(lost)
             except Ending as ending:
                 if ending.code is not ExitCode.TOKEN or not self._token.renew():
                     raise
 
+    async def _wait_out(self, lost: Lost) -> None:
+        pause_s = self._coming_back.next_s()
+        if not self._is_cut_off:
+            self._is_cut_off = True
+            self._output.say(f"not connected: {lost}")
+        self._output.say(f"trying again in {pause_s:.1f} s: {lost}", passing=True)
+        await asyncio.sleep(pause_s)
+
     async def _converse(self) -> None:
         async with open_connection(self._wish.url) as connection:
-            session = Session(self._wish.conversation, self._timeline, self._outbox)
+            session = Session(
+                self._wish.conversation,
+                self._timeline,
+                self._outbox,
+                introduces=not self._is_introduced,
+            )
             self._talk = talk = Talk(connection, session)
             try:
                 await self._perform(session.open(self._token.text), talk)
@@ -123,8 +146,9 @@ class Follower:
             while not self._outbox.has_room:
                 self._moved.clear()
                 await self._moved.wait()
-            self._state.keep((self._outbox.add(line),), durable=True)
-            self._output.took(line, waits=not self._timeline.is_live)
+            draft = self._outbox.add(line)
+            self._state.keep((draft,), durable=True)
+            self._output.took(draft)
             if self._talk is not None:
                 await self._attempt(self._talk.session.flush(), self._talk)
             # A long file must not keep the connection from being read.
@@ -157,13 +181,27 @@ class Follower:
                 await talk.connection.send(effect.command)
             case Keep():
                 self._state.keep(effect.records, durable=effect.durable)
-                if any(isinstance(record, Settled) for record in effect.records):
-                    self._sending_again.reset()
+                self._settle(effect)
             case Pause():
                 pause_s = self._sending_again.next_s()
                 self._output.say(
-                    f"the server takes no lines now ({effect.reason}); trying again in {pause_s:.1f} s"
+                    f"the server takes no lines now ({effect.reason}); trying again in {pause_s:.1f} s",
+                    passing=True,
                 )
                 self._tasks.create_task(self._send_again(talk, pause_s))
+            case Introduce():
+                self._introduce(effect.name)
             case _:
                 self._output.show(effect)
+
+    def _settle(self, keep: Keep) -> None:
+        for record in keep.records:
+            if isinstance(record, Settled):
+                self._sending_again.reset()
+                self._output.let_go(record.client_message_id)
+
+    def _introduce(self, name: Name) -> None:
+        self._is_introduced = True
+        self._is_cut_off = False
+        title = name.title or self._wish.conversation
+        self._output.say(f"{title} ({name.kind}) — {self._token.user} — connected")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ops.tail.effects import Draw, Drop, Kind, Reject
 from ops.tail.ending import Ending, ExitCode
-from ops.tail.records import Rejected
+from ops.tail.records import Draft, Rejected
 from ops.tail.screen import Screen
 from ops.tail.state import State
 
@@ -32,15 +32,35 @@ class Output:
                 case Reject():
                     self._put_aside(effect)
 
-    def say(self, text: str) -> None:
-        """Tell the person something about this program."""
+    def say(self, text: str, *, passing: bool = False) -> None:
+        """Tell the person something about this program; what is `passing` holds until the next notice."""
         with _writing():
-            self._screen.say(text)
+            self._screen.say(text, passing=passing)
 
-    def took(self, line: str, *, waits: bool) -> None:
-        """Show that a typed line was taken."""
+    def took(self, draft: Draft) -> None:
+        """Show that a typed line was taken and waits."""
         with _writing():
-            self._screen.took(line, waits=waits)
+            self._screen.took(draft)
+
+    def let_go(self, key: str) -> None:
+        """Show that a line waits no more."""
+        with _writing():
+            self._screen.let_go(key)
+
+    def compose(self, text: str | None) -> None:
+        """Show the line that is being typed."""
+        with _writing():
+            self._screen.compose(text)
+
+    def refresh(self) -> None:
+        """Let go of what has passed."""
+        with _writing():
+            self._screen.refresh()
+
+    def finish(self) -> None:
+        """Leave the screen."""
+        with _writing():
+            self._screen.finish()
 
     def _draw(self, draw: Draw) -> None:
         self._screen.draw(draw)

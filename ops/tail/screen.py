@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
 import msgspec
-from rich.cells import cell_len
 from rich.console import Console
-from rich.text import Text
 
 from ops.tail.effects import Draw, Drop, Kind
-from ops.tail.lines import CLOCK, DATE_AND_CLOCK, changed, passing, sentence, speaker, time_of
-from ops.tail.wire import Event
-
-LINES_MAX = 1_000
-"""Lines that the terminal can still change; older ones stand as they are."""
-
-ERASE_LINE_ABOVE = "\x1b[1A\x1b[2K"
+from ops.tail.footer import Footer
+from ops.tail.lines import DATE_AND_CLOCK, sentence, time_of
+from ops.tail.records import Draft
+from ops.tail.terminal import TerminalScreen
 
 
 class Screen(Protocol):
@@ -31,20 +24,58 @@ class Screen(Protocol):
     def drop(self, drop: Drop) -> None:
         """Take back everything that was shown."""
 
-    def say(self, text: str) -> None:
-        """Tell the person something about this program, not about the conversation."""
+    def say(self, text: str, *, passing: bool = False) -> None:
+        """Tell the person something about this program; what is `passing` holds until the next notice."""
 
-    def took(self, line: str, *, waits: bool) -> None:
-        """Show that a typed line was taken, and whether it has to wait for the server."""
+    def took(self, draft: Draft) -> None:
+        """Show that a typed line was taken and waits to be stored."""
+
+    def let_go(self, key: str) -> None:
+        """Show the line of this key as waiting no more: it was acked, or refused for good."""
+
+    def compose(self, text: str | None) -> None:
+        """Show the line that is being typed; None where nothing can be typed."""
+
+    def refresh(self) -> None:
+        """Let go of what has passed; called about once a second."""
+
+    def finish(self) -> None:
+        """Leave the screen to whoever comes next."""
 
 
-class JsonScreen:
+class Unattended:
+    """What a screen does that nobody types on: notices go to standard error, the rest is for a person."""
+
+    def __init__(self, notices: TextIO) -> None:
+        self._notices = notices
+
+    def say(self, text: str, *, passing: bool = False) -> None:
+        """Write a line to standard error."""
+        print(text, file=self._notices, flush=True)
+
+    def took(self, draft: Draft) -> None:
+        """Show nothing: the event will."""
+
+    def let_go(self, key: str) -> None:
+        """Show nothing."""
+
+    def compose(self, text: str | None) -> None:
+        """Show nothing: the terminal does."""
+
+    def refresh(self) -> None:
+        """Change nothing."""
+
+    def finish(self) -> None:
+        """Change nothing."""
+
+
+class JsonScreen(Unattended):
     """One JSON object a line, each as the server sent it; everything before a `reload` counts no more."""
 
     def __init__(self, conversation: str, out: TextIO, notices: TextIO) -> None:
         self._conversation = conversation
+        super().__init__(notices)
         self._out = out
-        self._notices = notices
 
     def draw(self, draw: Draw) -> None:
         """Write the event."""
@@ -55,20 +86,13 @@ class JsonScreen:
         reload = {"type": "reload", "conversation_id": self._conversation} | msgspec.structs.asdict(drop)
         print(msgspec.json.encode(reload).decode(), file=self._out, flush=True)
 
-    def say(self, text: str) -> None:
-        """Write a line to standard error."""
-        print(text, file=self._notices, flush=True)
 
-    def took(self, line: str, *, waits: bool) -> None:
-        """Show nothing: the event will."""
-
-
-class PlainScreen:
+class PlainScreen(Unattended):
     """One line an event, with date and seq; a change is a line of its own."""
 
     def __init__(self, out: TextIO, notices: TextIO) -> None:
+        super().__init__(notices)
         self._out = out
-        self._notices = notices
         self._is_blank = True
 
     def draw(self, draw: Draw) -> None:
@@ -82,93 +106,17 @@ class PlainScreen:
         if not self._is_blank:
             self._write("--- what stands above may be out of date; the conversation once more: ---")
 
-    def say(self, text: str) -> None:
-        """Write a line to standard error."""
-        print(text, file=self._notices, flush=True)
-
-    def took(self, line: str, *, waits: bool) -> None:
-        """Show nothing: the event will."""
-
     def _write(self, line: str) -> None:
         self._is_blank = False
         print(line, file=self._out, flush=True)
 
 
-class TerminalScreen:
-    """A terminal: a change is made in its line where that is still in sight; the title tells who types.
-
-    `echoes` says that lines are typed on this very terminal, which shows them once before they are sent.
-    """
-
-    def __init__(self, user: str, console: Console, *, echoes: bool) -> None:
-        self._user = user
-        self._console = console
-        self._echoes = echoes
-        self._shown: deque[Event] = deque(maxlen=LINES_MAX)
-
-    def draw(self, draw: Draw) -> None:
-        """Print the event, or make its change where the message stands."""
-        event = draw.event
-        if draw.kind is Kind.PASSING:
-            self._console.set_window_title(f"{_now()} {passing(event)}")
-        elif draw.kind is not Kind.CHANGED or not self._change(event):
-            self._shown.append(event)
-            self._print(event)
-
-    def drop(self, drop: Drop) -> None:
-        """Empty the screen."""
-        if self._shown:
-            self._shown.clear()
-            self._console.clear()
-
-    def say(self, text: str) -> None:
-        """Print a dim line."""
-        self._console.print(Text(text, style="dim"), soft_wrap=True)
-
-    def took(self, line: str, *, waits: bool) -> None:
-        """Take the typed line away, since its event shows it again; one that has to wait is shown as such."""
-        if self._echoes and cell_len(line) < self._console.width:
-            self._console.file.write(ERASE_LINE_ABOVE)
-            self._console.file.flush()
-        if waits:
-            self.say(f"(waits for the server) {line}")
-
-    def _change(self, change: Event) -> bool:
-        """Change the message's line; tell whether it was in sight."""
-        for place, event in enumerate(self._shown):
-            if event.type == "message" and event.seq == change.about:
-                self._shown[place] = changed(event, change)
-                return self._repaint(place)
-        return False
-
-    def _repaint(self, place: int) -> bool:
-        in_sight = list(self._shown)[-max(self._console.height - 2, 1) :]
-        if place < len(self._shown) - len(in_sight):
-            return False
-        self._console.clear()
-        for event in in_sight:
-            self._print(event)
-        return True
-
-    def _print(self, event: Event) -> None:
-        said = Text(sentence(event), style="" if event.type == "message" else "dim")
-        if event.type == "message":
-            said.stylize("bold green" if event.sender == self._user else "bold cyan", 0, len(speaker(event)))
-        line = Text.assemble((time_of(event, CLOCK), "dim"), " ", said)
-        self._console.print(line, soft_wrap=True, highlight=False)
-
-
-def _now() -> str:
-    # A title stays for as long as nothing else happens, so it says of when it is.
-    return datetime.now(UTC).astimezone().strftime(CLOCK)
-
-
-def screen_for(
-    conversation: str, user: str, out: TextIO, notices: TextIO, *, json: bool, echoes: bool
-) -> Screen:
-    """Return the screen for where the output goes."""
+def screen_for(conversation: str, user: str, out: TextIO, notices: TextIO, *, json: bool) -> Screen:
+    """Return the screen for where the output goes; a terminal that cannot move its cursor is a mere file."""
+    console = Console(file=out)
+    is_terminal = out.isatty() and not console.is_dumb_terminal
     choices: dict[tuple[bool, bool], Callable[[], Screen]] = {
         (False, False): lambda: PlainScreen(out, notices),
-        (False, True): lambda: TerminalScreen(user, Console(file=out), echoes=echoes),
+        (False, True): lambda: TerminalScreen(user, console, Footer(user)),
     }
-    return choices.get((json, out.isatty()), lambda: JsonScreen(conversation, out, notices))()
+    return choices.get((json, is_terminal), lambda: JsonScreen(conversation, out, notices))()

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ops.tail.effects import Effect, Keep, Pause, Reject, Send
+from ops.tail.effects import Effect, Introduce, Keep, Pause, Reject, Send
 from ops.tail.ending import (
     UNKNOWN_CONVERSATION,
     Lost,
@@ -19,7 +19,7 @@ from ops.tail.ending import (
 from ops.tail.outbox import Outbox
 from ops.tail.records import Draft, Settled
 from ops.tail.timeline import Contradiction, Timeline
-from ops.tail.wire import Ack, Command, Failure, Page, Parting, Publication, Push, Reply, Subscribed
+from ops.tail.wire import Ack, Command, Failure, Name, Page, Parting, Publication, Push, Reply, Subscribed
 
 UNRECOVERABLE = 112
 TOO_LARGE = 413
@@ -33,7 +33,7 @@ ENDS_EVERYTHING = frozenset({101, UNKNOWN_CONVERSATION, 109})
 REMOVED = "conversation.removed"
 
 
-Result = TypeVar("Result", Ack, Page)
+Result = TypeVar("Result", Ack, Name, Page)
 
 
 class News(msgspec.Struct, frozen=True):
@@ -46,15 +46,20 @@ class News(msgspec.Struct, frozen=True):
 class Session:
     """The commands of one connection and what their answers mean for `timeline` and `outbox`.
 
+    With `introduces`, it first asks how the conversation is called, so that this is said before all else.
     Each method is a generator of effects, to be carried out one by one; it raises Lost or Ending where
     they end.
     """
 
-    def __init__(self, conversation: str, timeline: Timeline, outbox: Outbox) -> None:
+    def __init__(
+        self, conversation: str, timeline: Timeline, outbox: Outbox, *, introduces: bool = False
+    ) -> None:
         self._conversation = conversation
         self._timeline = timeline
         self._outbox = outbox
+        self._introduces = introduces
         self._ids = count(1)
+        self._introducing = 0
         self._subscribing = 0
         self._paging = 0
         self._sending = 0
@@ -63,7 +68,12 @@ class Session:
     def open(self, token: str) -> Iterator[Effect]:
         """Connect and subscribe."""
         yield Send({"id": next(self._ids), "connect": {"token": token, "name": "palaver-tail"}})
-        yield from self._subscribe()
+        if self._introduces:
+            self._introducing = next(self._ids)
+            data = {"conversation_id": self._conversation}
+            yield Send({"id": self._introducing, "rpc": {"method": "conversation", "data": data}})
+        else:
+            yield from self._subscribe()
 
     def receive(self, replies: Sequence[Reply]) -> Iterator[Effect]:
         """Take one frame; events that follow each other in it are kept and drawn together."""
@@ -114,12 +124,20 @@ class Session:
             yield from self._pushed(reply.push)
         elif reply.id and reply.id == self._sending:
             yield from self._answered(reply)
+        elif reply.id and reply.id == self._introducing:
+            yield from self._introduced(reply)
         elif reply.error is not None:
             yield from self._failed(reply.id, reply.error)
         elif reply.id and reply.id == self._subscribing:
             yield from self._subscribed(reply.subscribe or Subscribed())
         elif reply.id and reply.id == self._paging:
             yield from self._paged(reply)
+
+    def _introduced(self, reply: Reply) -> Iterator[Effect]:
+        # Where that was refused, the subscription tells for what reason.
+        if reply.error is None:
+            yield Introduce(_result(reply, Name))
+        yield from self._subscribe()
 
     def _subscribed(self, result: Subscribed) -> Iterator[Effect]:
         yield from self._timeline.subscribed(result)

@@ -14,7 +14,7 @@ LINE_BYTES_MAX = 1024 * 1024
 async def typed_lines(descriptor: int) -> AsyncIterator[str]:
     """Yield each line without its end, bytes that are no UTF-8 replaced; empty lines are passed over."""
     pending = b""
-    while chunk := await _read(descriptor):
+    while chunk := await read_chunk(descriptor):
         *lines, pending = (pending + chunk).split(b"\n")
         pending = pending[:LINE_BYTES_MAX]
         for line in filter(None, map(_text, lines)):
@@ -23,7 +23,7 @@ async def typed_lines(descriptor: int) -> AsyncIterator[str]:
         yield last
 
 
-async def _read(descriptor: int) -> bytes:
+async def read_chunk(descriptor: int) -> bytes:
     """Return what can be read now, waiting for it; nothing at the end, or when the terminal is gone."""
     try:
         await _readable(descriptor)

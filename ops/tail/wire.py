@@ -102,6 +102,13 @@ class Ack(msgspec.Struct, frozen=True):
     duplicate: bool = False
 
 
+class Name(msgspec.Struct, frozen=True):
+    """How a conversation is called, if it has a title, and of what kind it is."""
+
+    kind: str
+    title: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True):
     """An event or a message, as far as it is shown; `raw` is the JSON as it came."""
 
@@ -112,6 +119,7 @@ class Event(msgspec.Struct, frozen=True):
     changed_seq: int = 0
     epoch: str = ""
     sender: str = ""
+    client_message_id: str = ""
     actor: str = ""
     user: str = ""
     role: str = ""

@@ -8,7 +8,7 @@ import pytest
 
 from chat.broker import Ephemeral
 from chat.errors import INSUFFICIENT_STATE, UNSUBSCRIBED, AlreadySubscribed, LimitExceeded
-from chat.hub import Hub, Wish
+from chat.hub import HELD_MAX, Hub, Wish
 from chat.models import AnyEvent, ConversationDeleted, MemberLeft, Message
 from chat.observer import NullObserver
 from chat.settings import Settings
@@ -111,6 +111,16 @@ async def test_a_hole_among_what_was_held_is_noticed(hub: Hub, wire: PlainWire) 
     hub.go_live(subscription, 2)
     assert ear.heard == ["event 3", "unsubscribed 2500"]
     assert subscription.ended
+
+
+async def test_only_so_much_is_held_for_a_subscription_that_does_not_begin(hub: Hub, wire: PlainWire) -> None:
+    ear = Ear("alice", wire)
+    subscription = hub.register(ear.client, HERE, Wish())
+    hub.committed([said(seq) for seq in range(1, HELD_MAX + 1)])
+    assert not subscription.ended
+    hub.committed([said(HELD_MAX + 1)])
+    assert (subscription.ended, subscription.why) == (True, INSUFFICIENT_STATE)
+    assert ear.heard == []
 
 
 async def test_a_removed_member_hears_of_nothing_from_that_event_on(hub: Hub, wire: PlainWire) -> None:

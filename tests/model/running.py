@@ -34,5 +34,5 @@ def fails(machine: type[Histories], histories: int, steps: int) -> str:
     try:
         run_state_machine_as_test(machine, settings=wanted)
     except AssertionError as found:
-        return str(found)
+        return repr(found)
     return ""

@@ -14,7 +14,7 @@ from tests.model.rule import Held
 from tests.model.running import fails, run
 from tests.model.world import World
 
-HISTORIES = 25
+HISTORIES = 20
 STEPS = 25
 HISTORIES_OF_CONTROLS = 200
 

@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from tests.ops.tail_history import CONVERSATION, History, Json, new_history
 from tests.support.ports import LOOPBACK, free_port
 
-KINDS = ("connect", "subscribe", "history", "send")
+KINDS = ("connect", "conversation", "subscribe", "history", "send")
 
 
 class TailServer:
@@ -124,6 +124,9 @@ class TailServer:
     def _connect(self, _: ServerConnection, body: Json) -> Json:
         self.tokens.append(body["token"])
         return {"connect": {"client": "c", "version": "t", "ping": self.ping_s, "pong": True}}
+
+    def _conversation(self, _: ServerConnection, __: Json) -> Json:
+        return {"rpc": {"data": {"conversation_id": CONVERSATION, "kind": "group", "title": "Hello"}}}
 
     def _subscribe(self, connection: ServerConnection, body: Json) -> Json:
         if body["channel"] != CONVERSATION:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import jwt
 import pytest
 
-from ops.tail import connection, outbox
+from ops.tail import backoff, connection, outbox
 from ops.tail.ending import ExitCode
 from ops.tail.follower import Wish
 from ops.tail.timeline import Timeline
@@ -21,6 +22,12 @@ from tests.support.waiting import until
 
 SECRET = "a secret that nobody here needs to know"
 TOKEN = jwt.encode({"sub": "alice"}, SECRET, "HS256")
+
+
+@pytest.fixture(autouse=True)
+def _comes_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.02)
+    monkeypatch.setattr(backoff, "LONGEST_S", 0.1)
 
 
 @pytest.fixture
@@ -43,6 +50,7 @@ class Tails:
         limit: int = 50,
         exit_after: int = 0,
         exit_when_sent: bool = False,
+        at_terminal: bool = False,
         token: Token | None = None,
     ) -> TailTask:
         wish = Wish(
@@ -51,6 +59,7 @@ class Tails:
             page_size=limit,
             exit_after=exit_after,
             exit_when_sent=exit_when_sent,
+            at_terminal=at_terminal,
         )
         tail = TailTask(wish, token or Token(TOKEN, None), self.folder)
         self._started.append(tail)
@@ -190,6 +199,40 @@ async def test_temporary_refusals_are_waited_out_and_keep_the_order(server: Tail
     assert code is ExitCode.DONE
     assert [row.content for row in server.history.rows] == ["one", "two"]
     await tail.notes("the server takes no lines now (unavailable)")
+
+
+async def test_refused_lines_are_put_aside_and_tell_in_the_exit_code(
+    server: TailServer, tails: Tails
+) -> None:
+    server.faults["send"].append(refuses(409, "key reused"))
+    code, tail = await tails.run("bad", "x" * 70_000, "good")
+    assert code is ExitCode.REJECTED
+    assert [row.content for row in server.history.rows] == ["good"]
+    path = tails.folder / "rejected.jsonl"
+    refused = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["content"][:3], line["code"]) for line in refused] == [("bad", 409), ("xxx", 413)]
+    assert any(str(path) in notice for notice in tail.notices)
+
+
+async def test_an_unknown_conversation_ends_it(server: TailServer, tails: Tails) -> None:
+    server.faults["subscribe"].append(refuses(102, "unknown channel"))
+    code, tail = await tails.run()
+    assert code is ExitCode.CONVERSATION
+    assert CONVERSATION in tail.notices[0]
+
+
+async def test_someone_at_a_terminal_is_told_what_is_followed(server: TailServer, tails: Tails) -> None:
+    server.faults["connect"].append(server.drops)
+    server.faults["conversation"].append(refuses(100, "internal", temporary=True))
+    await server.post("one")
+    tail = tails.start(at_terminal=True)
+    await tail.shows("one")
+    server.drop()
+    await tail.notes("Hello (group) — alice — connected")
+    server.drop()
+    await until(lambda: server.asked["subscribe"] == 3, "the third subscription")
+    await tail.notes("connected again")
+    assert server.asked["conversation"] == 2
 
 
 async def test_without_input_it_shows_what_is_new_and_ends(server: TailServer, tails: Tails) -> None:
@@ -369,7 +412,7 @@ async def test_a_door_that_is_no_palavers_is_told_from_one_that_is_closed_for_no
     await tail.notes(f"the server answers {status}" if ended is None else f"The server answers {status}")
     if ended is not None:
         assert await ended is ExitCode.REFUSED
-    assert notice in tail.notices[0]
+    await tail.notes(notice)
 
 
 async def test_a_failure_that_nobody_foresaw_is_not_hidden(

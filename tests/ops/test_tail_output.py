@@ -27,10 +27,22 @@ class BrokenScreen:
     def drop(self, drop: Drop) -> None:
         raise self.error
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, passing: bool = False) -> None:
         raise self.error
 
-    def took(self, line: str, *, waits: bool) -> None:
+    def took(self, draft: Draft) -> None:
+        raise self.error
+
+    def let_go(self, key: str) -> None:
+        raise self.error
+
+    def compose(self, text: str | None) -> None:
+        raise self.error
+
+    def refresh(self) -> None:
+        raise self.error
+
+    def finish(self) -> None:
         raise self.error
 
 
@@ -52,7 +64,11 @@ def test_an_output_that_fails_ends_the_command(
         lambda: output.show(Drop("e1", 0)),
         lambda: output.show(Reject(draft, 409, "key reused")),
         lambda: output.say("hello"),
-        lambda: output.took("hello", waits=True),
+        lambda: output.took(draft),
+        lambda: output.let_go("a"),
+        lambda: output.compose("hello"),
+        output.refresh,
+        output.finish,
     ]
     for act in acts:
         with pytest.raises(Ending) as ended:

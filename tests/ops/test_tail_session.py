@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from ops.tail.effects import Effect, Keep, Pause, Reject, Send
+from ops.tail.effects import Effect, Introduce, Keep, Pause, Reject, Send
 from ops.tail.ending import Ending, ExitCode, Lost
 from ops.tail.outbox import Outbox
 from ops.tail.records import Bookmark, Draft, Settled
 from ops.tail.session import FRAME_BYTES_MAX, Session
 from ops.tail.timeline import Timeline
-from ops.tail.wire import Reply, decode_frame
+from ops.tail.wire import Name, Reply, decode_frame
 
 CHANNEL = "main:0192"
 Json = dict[str, Any]
@@ -290,3 +290,23 @@ def test_answers_to_nothing_that_was_asked_are_passed_over() -> None:
     talk.effects.clear()
     talk.receive({"id": 99, "rpc": {"data": {}}}, {"push": {"channel": CHANNEL, "join": {"info": {}}}})
     assert talk.effects == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"rpc": {"data": {"kind": "group", "title": "Hello"}}}, [Introduce(Name("group", "Hello"))]),
+        ({"error": {"code": 102, "message": "unknown conversation"}}, []),
+    ],
+)
+def test_the_name_is_asked_before_the_subscription_which_does_not_depend_on_it(
+    answer: Json, said: list[Effect]
+) -> None:
+    talk = Talk()
+    talk.session = Session(CHANNEL, talk.timeline, talk.outbox, introduces=True)
+    talk.do(talk.session.open("token"))
+    assert [command["id"] for command in talk.sent() if "subscribe" not in command] == [1, 2]
+    talk.receive({"id": 1, "connect": {"ping": 25}}, {"id": 2} | answer)
+    assert [effect for effect in talk.effects if isinstance(effect, Introduce)] == said
+    assert "subscribe" in talk.sent()[-1]
+    assert len(talk.sent()) == 3

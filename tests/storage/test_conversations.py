@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chat.commands import (
@@ -225,3 +227,41 @@ async def _mark(store: OpenStore, user: str, conversation: str, seq: int) -> tup
 async def _page(store: OpenStore, conversation: str, **anchor: int) -> tuple[list[int], int | None]:
     page = await store.store.page("bob", ReadHistory(conversation_id=conversation, **anchor), 3)
     return [message.seq for message in page.items], page.next
+
+
+async def test_leaving_and_deleting_with_a_key_can_be_asked_again(store: OpenStore) -> None:
+    conversation = await store.create("alice", "bob")
+    leave = RemoveMember(conversation_id=conversation, user="bob", idempotency_key="leave")
+    delete = DeleteConversation(conversation_id=conversation, idempotency_key="delete")
+    for user, command in (("bob", leave), ("alice", delete)):
+        first = (await store.write(user, command)).answer
+        again = (await store.write(user, command)).answer
+        assert isinstance(first, Changed)
+        assert isinstance(again, Changed)
+        assert (again.seq, again.version, first.duplicate, again.duplicate) == (
+            first.seq,
+            first.version,
+            False,
+            True,
+        )
+    for stranger in (leave, delete):
+        with pytest.raises(Unknown):
+            await store.write("eve", stranger)
+
+
+async def test_a_page_of_large_messages_ends_early_and_leads_on(tmp_path: Path) -> None:
+    async with OpenStore(tmp_path / "main.db", Settings(recover_bytes_max=100_000)) as store:
+        conversation = await store.create("alice", "bob")
+        for index in range(1, 10):
+            await store.send("alice", conversation, str(index), "x" * 40_000)
+        bytes_max = 100_000
+        for anchor, expected in (
+            ({}, [8, 9]),
+            ({"before": 8}, [6, 7]),
+            ({"after": 0}, [1, 2]),
+            ({"around": 5}, [4, 5]),
+        ):
+            page = await store.store.page("bob", ReadHistory(conversation_id=conversation, **anchor), 50)
+            assert [message.seq for message in page.items] == expected
+            assert page.next == (expected[-1] if "after" in anchor else expected[0])
+            assert sum(len(message.content or "") for message in page.items) <= bytes_max

@@ -7,7 +7,6 @@ import pytest
 from chat.commands import GetMessage, ReadHistory, SendMessage
 from chat.drafts import Drafter
 from chat.errors import (
-    BadRequest,
     KeyReused,
     PermissionDenied,
     Problem,
@@ -234,7 +233,7 @@ async def test_a_reply_names_a_message_that_is_there(store: OpenStore) -> None:
     conversation = await store.create("alice", "bob")
     sent = await store.send("alice", conversation, "a")
     await store.send("bob", conversation, "b", reply_to=1, reply_to_version=sent.version)
-    with pytest.raises(BadRequest):
+    with pytest.raises(Unknown):
         await store.send("bob", conversation, "c", reply_to=7)
     assert (await store.send("bob", conversation, "b", reply_to=1)).duplicate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,7 +15,7 @@ from chat.endpoints.idempotency import HEADER, key_of, one_key
 from chat.endpoints.operation import Asked, Operation, Values, values_of
 from chat.endpoints.preconditions import wanted_versions
 from chat.endpoints.request import body, core_of, parameters
-from chat.errors import BadRequest
+from chat.errors import BadRequest, Internal, Problem
 from chat.models import Conversation, Message, User
 
 if TYPE_CHECKING:
@@ -33,19 +33,29 @@ class Resource:
         request = Request(scope, receive)
         # Starlette routes HEAD as GET; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
-        response = await answer(self._operations[method], request)
+        try:
+            response = await answer(self._operations[method], request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            core_of(request).observer.refused(error.name if isinstance(error, Problem) else Internal.name)
+            raise
         await response(scope, receive, send)
 
 
 async def answer(operation: Operation, request: Request) -> Response:
-    """Carry out one request; raises Problem for whatever is refused."""
+    """Carry out one request; raises Problem for whatever is refused. What is no command counts as one."""
     core = core_of(request)
     user = await identify(request, core)
     if operation.act is not None:
         asked = Asked(core, request, user)
         return operation.respond(asked, await operation.act(asked))
     session = core.session(user)
-    command = await _command(operation, request, user, session, core.settings.body_bytes_max)
+    try:
+        command = await _command(operation, request, user, session, core.settings.body_bytes_max)
+    except Problem:
+        session.admit()
+        raise
     return operation.respond(Asked(core, request, user, command), await session.handle(command))
 
 

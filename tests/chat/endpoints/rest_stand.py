@@ -33,10 +33,11 @@ from chat.endpoints.middleware import middleware
 from chat.endpoints.openapi import openapi_routes
 from chat.endpoints.problems import exception_handlers
 from chat.endpoints.rest import rest_routes
-from chat.errors import Unauthorized
+from chat.errors import TooManyRequests, Unauthorized
 from chat.health import PartHealth
 from chat.limits import TokenBuckets
 from chat.models import Conversation, EventPage, Listing, Member, MemberPage, Message, Page, User
+from chat.observer import NullObserver
 from chat.presence import Presence, Present
 from chat.settings import Settings
 from chat.store import Changed, Created, ReadMark, Sent
@@ -108,6 +109,11 @@ class Session:
         self._core = core
         self._user = user
 
+    def admit(self) -> None:
+        wait_s = self._core.limiter.take(self._user.id)
+        if wait_s:
+            raise TooManyRequests(retry_after_s=wait_s)
+
     def handle(self, command: Command) -> Awaitable[object]:
         self._core.asked.append((self._user.id, command))
         return self._answer(command)
@@ -128,6 +134,16 @@ class Doorkeeper:
         return TOKENS[token]
 
 
+class Counter(NullObserver):
+    """Notes the names of refusals."""
+
+    def __init__(self) -> None:
+        self.refusals: list[str] = []
+
+    def refused(self, name: str) -> None:
+        self.refusals.append(name)
+
+
 @dataclass
 class Core:
     """As much of the core as REST looks at."""
@@ -135,9 +151,11 @@ class Core:
     settings: Settings = field(default_factory=Settings)
     authenticator: Doorkeeper = field(default_factory=Doorkeeper)
     logins: TokenBuckets = field(default_factory=lambda: TokenBuckets(0.001, 3))
+    limiter: TokenBuckets = field(default_factory=lambda: TokenBuckets(1_000, 1_000))
     answers: dict[type[Command], object] = field(default_factory=lambda: dict(ANSWERS))
     asked: list[tuple[str, Command]] = field(default_factory=list)
     parts: list[PartHealth] = field(default_factory=list)
+    observer: Counter = field(default_factory=Counter)
 
     def session(self, user: User) -> Session:
         return Session(self, user)

@@ -1,60 +1,21 @@
-"""REST of the real server: every route on its happy path, and the secrets that it keeps."""
+"""REST of the real server: every route on its happy path."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 
-from chat.endpoints.operation import Operation
-from chat.endpoints.rest import OPERATIONS
 from chat.settings import Settings
+from tests.chat.endpoints.rest_real import opened, said
 from tests.support.rest import RestClient
 from tests.support.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Json = dict[str, Any]
-UNKNOWN = f"main:{uuid.UUID(int=7)}"
-IN_A_CONVERSATION = [operation for operation in OPERATIONS if "{conversation_id}" in operation.path]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(shared_server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with RestClient(shared_server.url, shared_server.token("alice", scope="ops assistant")) as rest:
-        yield rest.http
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def bob(shared_server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with RestClient(shared_server.url, shared_server.token("bob")) as rest:
-        yield rest.http
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def mallory(shared_server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with RestClient(shared_server.url, shared_server.token("mallory")) as rest:
-        yield rest.http
-
-
-async def opened(http: httpx2.AsyncClient, *members: str, **fields: object) -> str:
-    """Open a conversation and return its path."""
-    answer = await http.post("/v1/conversations", json={"members": members, **fields})
-    assert answer.status_code == 201, answer.text
-    return answer.headers["location"]
-
-
-async def said(http: httpx2.AsyncClient, path: str, content: str = "hi", **fields: object) -> httpx2.Response:
-    """Send a message under a key of its own."""
-    body = {"client_message_id": str(uuid.uuid4()), "content": content, **fields}
-    answer = await http.post(f"{path}/messages", json=body)
-    assert answer.status_code == 201, answer.text
-    return answer
 
 
 async def test_a_conversation_is_created_found_changed_and_hidden(alice: httpx2.AsyncClient) -> None:
@@ -268,49 +229,3 @@ async def test_typing_and_presence_answer_whoever_is_a_member(alice: httpx2.Asyn
 
     assert (await alice.post(f"{path}/typing")).status_code == 204
     assert (await alice.get(f"{path}/presence")).json() == {"items": []}
-
-
-async def test_the_process_shows_itself_to_the_scope_ops_alone(
-    alice: httpx2.AsyncClient, bob: httpx2.AsyncClient
-) -> None:
-    shown = await alice.get("/v1/ops/status")
-    refused = await bob.get("/v1/ops/status")
-
-    assert shown.json()["status"] == "ok"
-    assert [file["name"] for file in shown.json()["files"]] == ["main"]
-    assert shown.json()["files"][0]["generation"] >= 1
-    assert (refused.status_code, refused.json()["code"]) == (403, 103)
-
-
-async def test_the_scope_assistant_speaks_in_another_role_and_nobody_else(
-    alice: httpx2.AsyncClient, bob: httpx2.AsyncClient
-) -> None:
-    path = await opened(alice, "bob")
-    spoken = await said(alice, path, role="assistant")
-    refused = await bob.post(
-        f"{path}/messages", json={"client_message_id": "k", "content": "hi", "role": "assistant"}
-    )
-
-    assert (await bob.get(spoken.headers["location"])).json()["role"] == "assistant"
-    assert (refused.status_code, refused.json()["code"]) == (400, 107)
-
-
-@pytest.mark.parametrize("operation", IN_A_CONVERSATION, ids=lambda operation: operation.name)
-async def test_a_foreign_conversation_is_the_same_as_none(
-    alice: httpx2.AsyncClient, mallory: httpx2.AsyncClient, operation: Operation
-) -> None:
-    path = await opened(alice, "bob")
-    await said(alice, path)
-    template = operation.path.replace("{user:path}", "bob").replace("{seq}", "1")
-
-    async def tried(conversation_id: str) -> httpx2.Response:
-        address = template.replace("{conversation_id}", conversation_id)
-        headers = {"X-Request-Id": "same"}
-        return await mallory.request(operation.method, address, json=operation.example, headers=headers)
-
-    foreign, unknown = await tried(path.rpartition("/")[2]), await tried(UNKNOWN)
-
-    assert (foreign.status_code, foreign.json()["code"]) == (404, 102)
-    assert foreign.content == unknown.content
-    assert {**foreign.headers, "date": ""} == {**unknown.headers, "date": ""}
-    assert (await alice.get(f"{path}/events")).json()["offset"] == 1

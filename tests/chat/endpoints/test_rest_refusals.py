@@ -121,6 +121,18 @@ async def test_whatever_the_session_refuses_is_a_problem(core: Core, problem: ty
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+async def test_each_refusal_is_counted_by_its_name(core: Core) -> None:
+    await ask(core, "GET", PATH, token=None)
+    await ask(core, "GET", f"{PATH}/messages/x")
+    core.answers[GetMessage] = Unknown()
+    await ask(core, "GET", f"{PATH}/messages/7")
+    core.answers[GetMessage] = ZeroDivisionError()
+    await ask(core, "GET", f"{PATH}/messages/7")
+    await ask(core, "GET", PATH)
+
+    assert core.observer.refusals == ["unauthorized", "bad_request", "unknown", "internal"]
+
+
 async def test_too_many_commands_say_when_to_come_back(core: Core) -> None:
     core.answers[ShowTyping] = TooManyRequests(retry_after_s=2.3)
 

@@ -172,7 +172,7 @@ async def test_a_message_without_end_is_cut_off(scene: Scene) -> None:
         ({"reply_to": 0}, BAD_REQUEST),
         ({"reply_to": -1}, BAD_REQUEST),
         ({"reply_to": HUGE}, BAD_REQUEST),
-        ({"reply_to": 99}, BAD_REQUEST),
+        ({"reply_to": 99}, UNKNOWN),
         ({"reply_to": "1"}, BAD_REQUEST),
         ({"reply_to": 1, "reply_to_version": "x"}, BAD_REQUEST),
         ({"reply_to": 1, "reply_to_version": "gone.1"}, 112),

@@ -1,0 +1,19 @@
+"""The stories of tests/ops/test_tail_histories.py, more of them: some for every cycle."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from tests.ops.tail_world import STEPS
+from tests.ops.test_tail_histories import UNHURRIED, Story, stories, tell
+
+STORIES_PER_CYCLE = 10
+
+
+def test_many_stories_end_with_the_stored_conversation_on_the_screen(cycles: int) -> None:
+    @settings(UNHURRIED, max_examples=cycles * STORIES_PER_CYCLE)
+    @given(stories(STEPS))
+    def told(story: Story) -> None:
+        tell(story)
+
+    told()
