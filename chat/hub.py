@@ -130,11 +130,11 @@ class Hub:
         self._connections_of[client.user.id] = self.connections_of(client.user.id) + 1
 
     def leave(self, client: Client) -> None:
-        """Forget a connection and all its subscriptions."""
-        if self.clients.pop(client.id, None) is None:
-            return
+        """Forget a connection and all its subscriptions, those too that began after it left."""
         for channel in list(client.subscriptions):
             self.unsubscribe(client, channel)
+        if self.clients.pop(client.id, None) is None:
+            return
         left = self._connections_of.pop(client.user.id) - 1
         if left:
             self._connections_of[client.user.id] = left

@@ -19,12 +19,12 @@ logger = logging.getLogger("palaver.recovery")
 class Begun(msgspec.Struct, frozen=True):
     """A subscription that is registered and held, and what its subscriber gets first.
 
-    `found` is None for a user's own channel, which has no positions.
+    `found` is None for a user's own channel, which has no positions; `claim` is where the subscriber wanted to go on.
     """
 
     subscription: Subscription
     found: Recovered | None
-    was_recovering: bool = False
+    claim: Claim | None = None
 
     @property
     def last_seq(self) -> int:
@@ -56,7 +56,7 @@ async def begin(core: Core, client: Client, channel: str, claim: Claim | None, w
         raise
     if claim is not None:
         found = _judge(core, channel, claim, found)
-    return Begun(subscription, found, was_recovering=claim is not None)
+    return Begun(subscription, found, claim)
 
 
 def _ended(subscription: Subscription) -> Problem:

@@ -47,6 +47,7 @@ from chat.protocols.centrifuge_wire import CentrifugeJson, client_info, publicat
 from chat.protocols.rpc import decode_rpc
 from chat.protocols.subscriptions import TOPICS, read_subscribe_data, subscribed
 from chat.session import Session
+from chat.subscribing import Begun
 from chat.timeline import Claim
 
 VERSION = "palaver"
@@ -78,9 +79,11 @@ class SocketCommands:
         for timer in (self._expiry, *self._expiries.values()):
             if timer is not None:
                 timer.cancel()
-        if self._client is not None and self._client.id in self._core.hub.clients:
-            self._core.hub.leave(self._client)
+        if self._client is None:
+            return
+        if self._client.id in self._core.hub.clients:
             logger.info("disconnected", extra={"client": self._client.id, "user": self._client.user.id})
+        self._core.hub.leave(self._client)
 
     def admit(self) -> None:
         """Count a command that is no method call against its user's rate; raises TooManyRequests over it."""
@@ -113,20 +116,33 @@ class SocketCommands:
         self._session = self._core.session(user, client)
         logger.info("connected", extra={"client": client.id, "user": user.id, "address": self._address})
         expires, ttl_s = self._watch_expiry(user)
-        own = USER_CHANNEL + user.id
-        begun = await subscribing.begin(self._core, client, own, None, Wish())
+        begun = await self._begin_own(client, command)
         result = ConnectResult(
             client=client.id,
             version=VERSION,
             expires=expires,
             ttl=ttl_s,
-            subs={own: SubscribeResult()},
+            subs={each.subscription.channel: _subscribed(each) for each in begun},
             ping=max(1, round(self._core.settings.ping_interval_s)),
             pong=True,
             time=time.time_ns() // 1_000_000,
         )
         self._reply(id, command.kind, result)
-        self._core.hub.go_live(begun.subscription, begun.last_seq)
+        for each in begun:
+            self._core.hub.go_live(each.subscription, each.last_seq)
+
+    async def _begin_own(self, client: Client, command: requests.Connect) -> list[Begun]:
+        """Begin what a client need not ask for: his own channel, and those of his token that are his."""
+        begun = [await subscribing.begin(self._core, client, USER_CHANNEL + client.user.id, None, Wish())]
+        for channel in client.user.channels:
+            wish = command.subs.get(channel, requests.Wish())
+            try:
+                begun.append(await subscribing.begin(self._core, client, channel, _claim(wish), Wish()))
+            except Problem as problem:
+                logger.info(
+                    "a token's channel is not served", extra={"channel": channel, "why": problem.name}
+                )
+        return begun
 
     async def subscribe(self, id: int, command: requests.Subscribe) -> None:
         """Begin to hand on a channel, from where the client left it if the rule of the timeline allows."""
@@ -134,7 +150,7 @@ class SocketCommands:
         if command.type:
             raise NotAvailable("there is no such type of subscription")
         data = read_subscribe_data(command.data)
-        claim = Claim(command.epoch, command.offset, data.seen) if command.recover else None
+        claim = _claim(command)
         expires_s = await self._subscription_expiry(command.token, client.user, command.channel)
         wish = Wish(command.join_leave, frozenset(data.ephemeral) & TOPICS)
         begun = await subscribing.begin(self._core, client, command.channel, claim, wish)
@@ -146,11 +162,7 @@ class SocketCommands:
         ):
             self._core.hub.unsubscribe(client, command.channel)
             raise UnrecoverablePosition
-        result = (
-            SubscribeResult()
-            if begun.found is None
-            else subscribed(begun.found, begun.was_recovering, command.offset)
-        )
+        result = _subscribed(begun)
         self._forget_expiry(command.channel)
         if expires_s:
             ttl_s = self._watch_subscription(command.channel, expires_s)
@@ -307,3 +319,13 @@ ANSWERS: dict[type, Answering] = {
     requests.Refresh: SocketCommands.refresh,
     requests.SubRefresh: SocketCommands.sub_refresh,
 }
+
+
+def _claim(wish: requests.Wish) -> Claim | None:
+    if not wish.recover:
+        return None
+    return Claim(wish.epoch, wish.offset, read_subscribe_data(wish.data).seen)
+
+
+def _subscribed(begun: Begun) -> SubscribeResult:
+    return SubscribeResult() if begun.found is None else subscribed(begun.found, begun.claim)

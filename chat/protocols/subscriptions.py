@@ -10,6 +10,7 @@ from chat.models import RowId
 from chat.protocols.centrifuge_results import SubscribeResult
 from chat.protocols.centrifuge_wire import publication
 from chat.store import Recovered
+from chat.timeline import Claim
 
 TOPICS = frozenset({"typing", "read"})
 TOPICS_MAX = 16
@@ -45,7 +46,7 @@ def read_subscribe_data(raw: msgspec.Raw) -> SubscribeData:
     return data
 
 
-def subscribed(found: Recovered, was_recovering: bool, asked_offset: int) -> SubscribeResult:
+def subscribed(found: Recovered, claim: Claim | None) -> SubscribeResult:
     """Write how a subscription to a conversation begins."""
     data = SubscribedData(
         epoch=found.epoch, top=found.top, first_seq=found.first_seq, role=found.role, read_seq=found.read_seq
@@ -55,8 +56,8 @@ def subscribed(found: Recovered, was_recovering: bool, asked_offset: int) -> Sub
         positioned=True,
         epoch=found.epoch,
         recovered=found.recovered,
-        was_recovering=was_recovering,
+        was_recovering=claim is not None,
         publications=[publication(event) for event in found.events],
-        offset=asked_offset if found.recovered else found.top.seq,
+        offset=claim.offset if claim is not None and found.recovered else found.top.seq,
         data=msgspec.Raw(msgspec.json.encode(data)),
     )

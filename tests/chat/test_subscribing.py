@@ -112,7 +112,7 @@ async def test_more_than_fits_is_not_recovered_and_no_part_of_it_is_sent() -> No
         door.commit()
     begun = await door.subscribe(Claim("", 0))
     assert begun.found is not None
-    assert (begun.was_recovering, begun.found.recovered, begun.found.events) == (True, False, [])
+    assert (begun.found.recovered, begun.found.events) == (False, [])
     assert begun.last_seq == 3
 
 

@@ -204,3 +204,19 @@ async def test_methods_that_do_not_exist_and_those_that_come_later_are_told_apar
     conversation = await scene.converse(alice)
     replicated = await refused(alice.send(conversation, "k", "hi", durability="replicated"))
     assert replicated.code == NOT_AVAILABLE
+
+
+async def test_the_channels_of_a_token_are_subscribed_at_connect_if_they_are_the_users(scene: Scene) -> None:
+    alice, eve = await scene.enter("alice"), await scene.enter("eve")
+    mine = await scene.converse(alice, "bob")
+    foreign = await scene.converse(eve)
+    await alice.send(mine, "1", "first")
+    token = scene.token("bob", channels=[mine, foreign, "nonsense"])
+    socket = await scene.raw()
+    subs = {mine: {"recover": True}, foreign: {"recover": True}}
+    await socket.say({"id": 1, "connect": {"token": token, "subs": subs}})
+    connected = (await socket.replies(1))[0]["connect"]
+    assert set(connected["subs"]) == {f"user:{scene.user('bob')}", mine}
+    assert [item["offset"] for item in connected["subs"][mine]["publications"]] == [1]
+    await alice.send(mine, "2", "second")
+    assert (await socket.replies(1))[0]["push"]["channel"] == mine
