@@ -160,6 +160,7 @@ SHUTDOWN = Disconnect(3001, "shutdown")
 SERVER_ERROR = Disconnect(3004, "internal server error")
 EXPIRED = Disconnect(3005, "connection expired")
 SLOW = Disconnect(3008, "slow")
+INSUFFICIENT = Disconnect(3010, "insufficient state")
 NO_PONG = Disconnect(3012, "no pong")
 TOO_MANY_REQUESTS = Disconnect(3013, "too many requests")
 INVALID_TOKEN = Disconnect(3500, "invalid token")
@@ -173,6 +174,7 @@ DISCONNECTS: tuple[Disconnect, ...] = (
     SERVER_ERROR,
     EXPIRED,
     SLOW,
+    INSUFFICIENT,
     NO_PONG,
     TOO_MANY_REQUESTS,
     INVALID_TOKEN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -49,23 +50,33 @@ class Wire(Protocol):
 
 
 class Client:
-    """One connection of one user: what it is called, how it is written to, and what it listens to."""
+    """One connection of one user: what it is called, how it is written to, and what it listens to.
 
-    __slots__ = ("id", "outbox", "subscriptions", "user", "wire")
+    `restart` makes the client connect anew: the only way back to a subscription that it did not ask for itself.
+    """
 
-    def __init__(self, id: str, user: User, wire: Wire, outbox: Outbox) -> None:
+    __slots__ = ("id", "outbox", "restart", "subscriptions", "user", "wire")
+
+    def __init__(
+        self, id: str, user: User, wire: Wire, outbox: Outbox, restart: Callable[[], None] | None = None
+    ) -> None:
         self.id = id
         self.user = user
         self.wire = wire
         self.outbox = outbox
+        self.restart = restart
         self.subscriptions: dict[str, Subscription] = {}
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What a subscriber asked for beside the events: pushes of `join_leave`, and topics of ephemeral notices."""
+    """What a subscriber asked for beside the events: pushes of `join_leave`, and topics of ephemeral notices.
+
+    `unasked` is a subscription that the token asked for, at connect.
+    """
 
     join_leave: bool = False
     ephemeral: frozenset[str] = frozenset()
+    unasked: bool = False
 
 
 class Subscription:
@@ -171,6 +182,12 @@ class Hub:
         if subscription.ended:
             return
         subscription.why = why
+        if (
+            subscription.wish.unasked
+            and why is INSUFFICIENT_STATE
+            and subscription.client.restart is not None
+        ):
+            asyncio.get_running_loop().call_soon(subscription.client.restart)
         if subscription.live:
             subscription.client.outbox.push(subscription.client.wire.unsubscribed(subscription.channel, why))
         self._remove(subscription)
@@ -238,7 +255,8 @@ class Hub:
             )
             self.end(subscription, INSUFFICIENT_STATE)
         if isinstance(event, ConversationDeleted):
-            self.end_all(lambda channel: channel == event.conversation_id, UNSUBSCRIBED)
+            for subscription in self.listeners(event.conversation_id):
+                self.end(subscription, UNSUBSCRIBED)
 
     def _news(self, news: News) -> None:
         if news.kind == "removed":

@@ -22,6 +22,27 @@ class Sink(Protocol):
         """Return how much the transport still holds."""
 
 
+class Turn:
+    """The outboxes that were given something in this turn of the loop; all are written by one call at its end."""
+
+    __slots__ = ("_loop", "_outboxes")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._outboxes: list[Outbox] = []
+
+    def add(self, outbox: Outbox) -> None:
+        """Write what waits in `outbox` when everything else of this turn was done."""
+        if not self._outboxes:
+            self._loop.call_soon(self._flush)
+        self._outboxes.append(outbox)
+
+    def _flush(self) -> None:
+        outboxes, self._outboxes = self._outboxes, []
+        for outbox in outboxes:
+            outbox.flush()
+
+
 class Outbox:
     """A bounded queue of encoded messages; a client that lets it fill up is `overflowed` once, and then given nothing.
 
@@ -40,12 +61,14 @@ class Outbox:
         "_room",
         "_scheduled",
         "_sink",
+        "_turn",
     )
 
     def __init__(
-        self, sink: Sink, overflowed: Callable[[], None], *, bytes_max: int, frame_bytes_max: int
+        self, sink: Sink, overflowed: Callable[[], None], turn: Turn, *, bytes_max: int, frame_bytes_max: int
     ) -> None:
         self._sink = sink
+        self._turn = turn
         self._overflowed = overflowed
         self._bytes_max = bytes_max
         self._frame_bytes_max = frame_bytes_max
@@ -71,7 +94,7 @@ class Outbox:
             self.flush()  # a fast client takes it; for a slow one it was too much
         elif not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self.flush)
+            self._turn.add(self)
 
     def flush(self) -> None:
         """Write what waits, as far as the peer takes it; also called when a paused peer reads again."""

@@ -32,8 +32,12 @@ class Begun(msgspec.Struct, frozen=True):
         return 0 if self.found is None else self.found.top.seq
 
 
-async def begin(core: Core, client: Client, channel: str, claim: Claim | None, wish: Wish) -> Begun:
+async def begin(
+    core: Core, client: Client, channel: str, claim: Claim | None, wish: Wish, share: int = 1
+) -> Begun:
     """Register and read; the caller replies and lets the hub go live, without an await between.
+
+    `share` is how many subscriptions begin in one reply, and divide what a recovery may send.
 
     Raises AlreadySubscribed, LimitExceeded, Unknown for a channel that is not there or not the user's, or Unavailable
     where it was interrupted.
@@ -47,7 +51,7 @@ async def begin(core: Core, client: Client, channel: str, claim: Claim | None, w
     settings = core.settings
     try:
         found = await store.recover(
-            client.user.id, channel, claim, settings.recover_events_max, settings.recover_bytes_max
+            client.user.id, channel, claim, settings.recover_events_max, settings.recover_bytes_max // share
         )
         if subscription.ended:
             raise _ended(subscription)

@@ -66,9 +66,16 @@ class HeldConnection:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
-        """Hold one read transaction: every statement inside sees the same moment."""
-        async with self._connection.transaction():
+        """Hold one read transaction: every statement inside sees the same moment.
+
+        Not a transaction of `databases`: cancelled while it begins or ends, that leaves the connection inside it, and
+        counted as in use, so that it would never close. Here the end is queued behind the beginning, come what may.
+        """
+        try:
+            await self.run(lambda connection: connection.execute("BEGIN"))
             yield
+        finally:
+            await self.run(_end_transaction)
 
     async def run(self, function: Callable[[Any], Result]) -> Result:
         """Call `function` with the sqlite3 connection, in that connection's thread, in one hop.
@@ -167,6 +174,11 @@ class Readers:
                 return await self._idle.get()
         except TimeoutError as error:
             raise TooManyRequests("the database is busy reading; try again", retry_after_s=1.0) from error
+
+
+def _end_transaction(connection: Any) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _factory(tuning: Tuning) -> type:

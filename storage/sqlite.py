@@ -36,6 +36,7 @@ class SQLiteStore:
     def __init__(self, persona: str, path: Path, settings: Settings, observer: Observer) -> None:
         self.persona = persona
         self.path = path
+        self._path_text = str(path)  # looked at before every batch, and much cheaper than a Path
         self._settings = settings
         self._lock = FileLock(path)
         self._readers = Readers(path, settings, observer)
@@ -87,6 +88,7 @@ class SQLiteStore:
     async def reopen(self) -> None:
         """Replace the writing connection; see Store.reopen. A file that is gone is never made anew."""
         if self._writer is not None:
+            await self._save_lost_wal(self._writer)
             await self._writer.close()
             self._writer = self._writing = None
         try:
@@ -95,14 +97,14 @@ class SQLiteStore:
             raise StoreFailed(
                 f"{self.path} is gone ({error.strerror}): put it back, or stop the server and restore it"
             ) from error
+        # Readers hold on to the files that they opened, and to the index of a WAL that is no longer there: reads wait.
+        if self._identity != _identity(self._path_text):
+            await self._readers.close()
         writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
         try:
             if self._damaged:
                 await writer.run(_check_pages)
             await writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
-            # Rows of the old file must not be read under the timeline of the new one: reads wait meanwhile.
-            if swapped:
-                await self._readers.close()
             await self._begin_generation(writer, "reopened after a failure", SWAPPED if swapped else None)
             if not self._readers.is_open:
                 await self._readers.close()
@@ -167,7 +169,7 @@ class SQLiteStore:
 
     def _write(self, connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Committed | Problem]:
         # A deleted or replaced file can still be written to, and whatever goes there is lost: look before each batch.
-        if self._identity != _identity(self.path):
+        if self._identity != _identity(self._path_text):
             writing.forget()
             raise StoreFailed(f"{self.path} was moved, deleted or replaced while the server was running")
         try:
@@ -182,13 +184,25 @@ class SQLiteStore:
         self._timeline = await writer.run(
             lambda connection: generations.begin(connection, cause, settings.synchronous, kind)
         )
-        self._identity = _identity(self.path)
+        self._identity = _identity(self._path_text)
         self._writing = Writing(
             self.persona,
             self._timeline,
             unread_max=settings.unread_count_max,
             members_max=settings.members_max,
         )
+
+    async def _save_lost_wal(self, writer: HeldConnection) -> None:
+        """Copy what stood in a WAL that was deleted under us into the database, while a connection still has it."""
+        try:
+            same_file = self._identity is not None and self._identity[:2] == _inode(self.path)
+            if same_file and self._identity != _identity(self._path_text):
+                await writer.run(
+                    lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                )
+                logger.error("the WAL of %s was deleted while the server was running", self.path.name)
+        except (OSError, sqlite3.Error) as error:
+            logger.error("what stood in the WAL of %s could not be saved: %s", self.path.name, error)
 
     async def _close_connections(self) -> None:
         await self._readers.close()
@@ -207,14 +221,14 @@ def _wal_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def _identity(path: Path) -> Identity | None:
+def _identity(path: str) -> Identity | None:
     try:
-        return *_inode(path), *_inode(_wal_of(path))
+        return *_inode(path), *_inode(path + "-wal")
     except OSError:
         return None
 
 
-def _inode(path: Path) -> tuple[int, int]:
+def _inode(path: Path | str) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_dev, found.st_ino
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -45,8 +46,13 @@ class AsgiConnection:
             self._sender.cancel()
 
     async def run(self) -> None:
-        """Send what is queued, until cancelled or aborted."""
+        """Send what is queued, until cancelled or aborted, or until the peer is gone or told goodbye."""
         self._sender = asyncio.current_task()
+        # Who receives learns of the end too; raised here, it would cancel him in the middle of a command.
+        with contextlib.suppress(OSError, RuntimeError):
+            await self._send_all()
+
+    async def _send_all(self) -> None:
         while True:
             frame = await self._frames.get()
             await self._send({"type": "websocket.send", "text": frame.decode()})

@@ -25,7 +25,7 @@ from chat.errors import (
     Problem,
     TooLarge,
 )
-from chat.outbox import Outbox
+from chat.outbox import Outbox, Turn
 from chat.protocols import centrifuge_json
 from chat.protocols.answers import encode_answer
 from chat.protocols.centrifuge_requests import Body, Connect, Invalid, Pong, Request, Rpc
@@ -37,7 +37,13 @@ class Socket:
     """One WebSocket. `run` serves it; `close` ends it from anywhere, at once and only once."""
 
     def __init__(
-        self, core: Core, connection: Connection, send: Send, tasks: asyncio.TaskGroup, address: str
+        self,
+        core: Core,
+        connection: Connection,
+        send: Send,
+        tasks: asyncio.TaskGroup,
+        turn: Turn,
+        address: str,
     ) -> None:
         self._core = core
         self._connection = connection
@@ -47,6 +53,7 @@ class Socket:
         self.outbox = Outbox(
             connection,
             partial(self.close, SLOW),
+            turn,
             bytes_max=core.settings.outbox_bytes_max,
             frame_bytes_max=core.settings.frame_out_bytes_max,
         )

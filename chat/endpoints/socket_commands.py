@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from chat.errors import (
     BAD_REQUEST,
     CONNECTION_LIMIT,
     EXPIRED,
+    INSUFFICIENT,
     INVALID_TOKEN,
     SUBSCRIPTION_EXPIRED,
     TOO_MANY_REQUESTS,
@@ -51,6 +53,7 @@ from chat.subscribing import Begun
 from chat.timeline import Claim
 
 VERSION = "palaver"
+TTL_MAX_S = 2**31 - 1  # the protocol has 32 bits; a timer, too, is no longer than this
 WIRE = CentrifugeJson()
 
 logger = logging.getLogger("palaver.websocket")
@@ -111,7 +114,8 @@ class SocketCommands:
         if self._core.hub.connections_of(user.id) >= self._core.settings.connections_per_user_max:
             self._close(CONNECTION_LIMIT)
             return
-        self._client = client = Client(str(uuid_utils.uuid7()), user, WIRE, self._outbox)
+        restart = partial(self._close, INSUFFICIENT)
+        self._client = client = Client(str(uuid_utils.uuid7()), user, WIRE, self._outbox, restart)
         self._core.hub.enter(client)
         self._session = self._core.session(user, client)
         logger.info("connected", extra={"client": client.id, "user": user.id, "address": self._address})
@@ -134,15 +138,20 @@ class SocketCommands:
     async def _begin_own(self, client: Client, command: requests.Connect) -> list[Begun]:
         """Begin what a client need not ask for: his own channel, and those of his token that are his."""
         begun = [await subscribing.begin(self._core, client, USER_CHANNEL + client.user.id, None, Wish())]
-        for channel in client.user.channels:
+        channels = client.user.channels
+        for channel in channels:
             wish = command.subs.get(channel, requests.Wish())
             try:
-                begun.append(await subscribing.begin(self._core, client, channel, _claim(wish), Wish()))
+                claim, share = _claim(wish), len(channels)
+                begun.append(
+                    await subscribing.begin(self._core, client, channel, claim, Wish(unasked=True), share)
+                )
             except Problem as problem:
                 logger.info(
                     "a token's channel is not served", extra={"channel": channel, "why": problem.name}
                 )
-        return begun
+        # One may have ended while a later one was read: it must not be told as begun, since nothing would follow.
+        return [each for each in begun if not each.subscription.ended]
 
     async def subscribe(self, id: int, command: requests.Subscribe) -> None:
         """Begin to hand on a channel, from where the client left it if the rule of the timeline allows."""
@@ -270,7 +279,7 @@ class SocketCommands:
             self._expiry = None
         if not user.expires_s:
             return False, 0
-        ttl_s = max(1, round(user.expires_s - time.time()))
+        ttl_s = _ttl_s(user.expires_s)
         grace_s = self._core.settings.expired_grace_s
         self._expiry = asyncio.get_running_loop().call_later(ttl_s + grace_s, self._close, EXPIRED)
         return True, ttl_s
@@ -280,7 +289,7 @@ class SocketCommands:
 
     def _watch_subscription(self, channel: str, expires_s: int) -> int:
         self._forget_expiry(channel)
-        ttl_s = max(1, round(expires_s - time.time()))
+        ttl_s = _ttl_s(expires_s)
         after_s = ttl_s + self._core.settings.expired_grace_s
         self._expiries[channel] = asyncio.get_running_loop().call_later(
             after_s, self._end_subscription, channel
@@ -329,3 +338,8 @@ def _claim(wish: requests.Wish) -> Claim | None:
 
 def _subscribed(begun: Begun) -> SubscribeResult:
     return SubscribeResult() if begun.found is None else subscribed(begun.found, begun.claim)
+
+
+def _ttl_s(expires_s: int) -> int:
+    """Return the seconds until then, as the protocol can say them: at least 1, at most TTL_MAX_S."""
+    return min(max(1, round(expires_s - time.time())), TTL_MAX_S)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from chat.errors import SHUTDOWN
+from chat.outbox import Turn
 
 if TYPE_CHECKING:
     from chat.endpoints.socket import Socket
@@ -14,10 +15,11 @@ GOODBYES_PER_TURN = 100
 
 
 class Sockets:
-    """The open WebSockets; `closing` is true from the moment that no more are wanted."""
+    """The open WebSockets, which share a `turn`; `closing` is true from the moment that no more are wanted."""
 
     def __init__(self, spread_s: float) -> None:
         self._spread_s = spread_s
+        self.turn = Turn()
         self._open: set[Socket] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()

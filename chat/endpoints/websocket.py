@@ -59,7 +59,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send, core: Core, sockets
             plain = AsgiConnection(send)
             sender = tasks.create_task(plain.run())
         connection = offered if offered is not None else plain
-        socket = Socket(core, connection, send, tasks, address)
+        socket = Socket(core, connection, send, tasks, sockets.turn, address)
         sockets.add(socket)
         try:
             await socket.run(receive)

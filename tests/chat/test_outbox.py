@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chat.outbox import Outbox
+from chat.outbox import Outbox, Turn
 
 FRAME_BYTES_MAX = 20
 BYTES_MAX = 100
@@ -36,7 +36,7 @@ class Line:
         self.transport = Transport()
         self.overflows = 0
         self.outbox = Outbox(
-            self.transport, self._overflowed, bytes_max=BYTES_MAX, frame_bytes_max=FRAME_BYTES_MAX
+            self.transport, self._overflowed, Turn(), bytes_max=BYTES_MAX, frame_bytes_max=FRAME_BYTES_MAX
         )
 
     def push(self, *messages: bytes) -> None:

@@ -35,6 +35,7 @@ ENDINGS = {
     3004: "Something broke on the server.",
     3005: "The token expired, and no newer one came in time.",
     3008: "The client did not read what waited for it.",
+    3010: "Connect again; what was missed comes with the recovery.",
     3012: "A ping was not answered in time.",
     3013: "Too many refused tokens came from this address.",
     3500: "The token is no good: signature, issuer, audience, a claim; or a refresh named another user.",

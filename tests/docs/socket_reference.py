@@ -44,6 +44,7 @@ from chat.protocols.rpc import METHODS, NOT_OFFERED
 from chat.protocols.subscriptions import TOPICS, SubscribeData, SubscribedData, subscribed
 from chat.settings import Settings
 from chat.store import Changed, Committed, News, ReadMark, Recovered, Sent
+from chat.timeline import Claim
 from tests.docs.generated import table
 from tests.docs.rest_reference import answered
 from tests.docs.schema_text import COLUMNS, about, fields, row
@@ -281,7 +282,7 @@ def _subscribed() -> bytes:
         recovered=True,
         events=[EXAMPLES[0]],
     )
-    result = subscribed(found, was_recovering=True, asked_offset=6)
+    result = subscribed(found, Claim(EPOCH, 6))
     return centrifuge_json.reply(2, "subscribe", centrifuge_json.encode_result(result))
 
 

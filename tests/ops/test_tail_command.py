@@ -8,8 +8,7 @@ from pathlib import Path
 
 import jwt
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ops.cli import app
 from tests.ops.tail_history import CONVERSATION
@@ -98,10 +97,10 @@ def test_without_a_token_it_says_how_to_get_one() -> None:
 
 def test_the_settings_say_where_the_server_is_unless_an_option_does(tmp_path: Path) -> None:
     def ended(*options: str) -> Result:
-        environment = {"PALAVER_TOKEN": TOKEN, "PALAVER_HOST": "0.0.0.0", "PALAVER_PORT": "0"}
+        environment = {"PALAVER_TOKEN": TOKEN, "PALAVER_HOST": "::", "PALAVER_PORT": "0"}
         return CliRunner().invoke(
             app, ["tail", CONVERSATION, "--state", str(tmp_path), *options], env=environment
         )
 
-    assert "http://127.0.0.1:0 is no address" in ended().stderr
+    assert "http://[::1]:0 is no address" in ended().stderr
     assert "http://elsewhere:0 is no address" in ended("--url", "http://elsewhere:0").stderr

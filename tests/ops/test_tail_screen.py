@@ -25,9 +25,16 @@ def drawn(kind: Kind = Kind.ADDED, **fields: object) -> Draw:
     return Draw(kind, decode_event(msgspec.Raw(msgspec.json.encode(fields))))
 
 
-def message(seq: int, content: str, sender: str = "bob", **fields: object) -> Draw:
-    own = {"seq": seq, "changed_seq": seq, "sender": sender, "role": "user", "content": content}
-    return drawn(type="message", **own, **fields)
+def message(seq: int, content: str, sender: str = "bob", client_message_id: str = "") -> Draw:
+    return drawn(
+        type="message",
+        seq=seq,
+        changed_seq=seq,
+        sender=sender,
+        role="user",
+        content=content,
+        client_message_id=client_message_id,
+    )
 
 
 def edit(seq: int, message_seq: int, content: str) -> Draw:

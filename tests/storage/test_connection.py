@@ -107,6 +107,20 @@ async def test_who_waits_too_long_for_a_reader_is_refused(store: OpenStore) -> N
     await readers.close()
 
 
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_a_read_that_is_cancelled_leaves_its_connection_fit_for_the_next(
+    tmp_path: Path, turns: int
+) -> None:
+    async with OpenStore(tmp_path / "main.db", Settings(readers=1)) as opened:
+        conversation_id = await opened.create("alice")
+        read = asyncio.create_task(opened.recover("alice", conversation_id, "", 0))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        read.cancel()
+        await asyncio.wait([read])
+        assert (await opened.recover("alice", conversation_id, "", 0)).recovered
+
+
 async def test_all_reads_of_a_snapshot_see_one_moment(store: OpenStore) -> None:
     readers = Readers(store.path, Settings(), NullObserver())
     await readers.open()

@@ -100,6 +100,18 @@ async def test_a_replaced_file_begins_a_swapped_generation(store: OpenStore, tmp
     assert (await store.send("alice", conversation, "b")).seq == 2
 
 
+async def test_a_wal_that_is_deleted_under_the_server_costs_no_message(store: OpenStore) -> None:
+    conversation = await store.create("alice", "bob")
+    await store.send("alice", conversation, "a")
+    Path(f"{store.path}-wal").unlink()
+    with pytest.raises(StoreFailed, match="moved, deleted or replaced"):
+        await store.send("alice", conversation, "b")
+    await store.store.reopen()
+    assert (await store.send("alice", conversation, "b")).seq == 2
+    await store.restart()
+    assert len((await store.recover("bob", conversation, "", 0)).events) == 2
+
+
 async def test_a_full_disk_refuses_the_batch_and_is_mended_by_reopening(store: OpenStore) -> None:
     conversation = await store.create("alice", "bob")
     assert store.store._writer is not None

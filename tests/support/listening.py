@@ -9,7 +9,7 @@ import msgspec
 from chat.errors import Unsubscribe
 from chat.hub import Client, Hub, Wish
 from chat.models import AnyEvent, User
-from chat.outbox import Outbox
+from chat.outbox import Outbox, Turn
 
 ROOMY_BYTES = 1024 * 1024
 
@@ -45,7 +45,7 @@ class Ear:
         self.paused = False
         self.overflows = 0
         self._frames: list[bytes] = []
-        outbox = Outbox(self, self._overflowed, bytes_max=bytes_max, frame_bytes_max=1)
+        outbox = Outbox(self, self._overflowed, Turn(), bytes_max=bytes_max, frame_bytes_max=1)
         self.client = Client(f"{user}'s", User(user), wire, outbox)
 
     @property

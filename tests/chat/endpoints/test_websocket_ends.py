@@ -207,3 +207,18 @@ def _small_socket(port: int) -> socket.socket:
     opened.connect((LOOPBACK, port))
     opened.setblocking(False)
     return opened
+
+
+async def test_a_channel_of_the_token_survives_a_writer_that_reopens(plain: Scene) -> None:
+    alice = await plain.enter("alice")
+    conversation = await plain.converse(alice, "bob")
+    socket = await plain.raw()
+    token = plain.token("bob", channels=[conversation])
+    await socket.say({"id": 1, "connect": {"token": token}})
+    assert conversation in (await socket.replies(1))[0]["connect"]["subs"]
+    database = plain.server.data_dir / "main.db"
+    aside = database.with_suffix(".aside")
+    database.rename(aside)
+    assert (await refused(alice.rpc("send", draft(conversation, "k")))).code == UNAVAILABLE
+    aside.rename(database)
+    assert await socket.ended() == 3010
