@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long variants, files named *_long.py, to runs that ask for more cycles than usual: `make faults`."""
+    if config.getoption("--cycles") <= CYCLES:
+        long = [item for item in items if item.path.name.endswith("_long.py")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
+
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     """A server with its defaults, for the tests that break it."""

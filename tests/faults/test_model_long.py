@@ -1,4 +1,4 @@
-"""The histories of tests/model, longer ones and each time others: one for every fifth cycle."""
+"""The histories of tests/model, longer ones and each time others: one for every cycle."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ STEPS = 50
 
 
 def test_long_random_histories_hold_against_the_plain_model(cycles: int, seed: int) -> None:
-    run(Histories, max(1, cycles // 5), STEPS, seed=seed)
+    run(Histories, cycles, STEPS, seed=seed)

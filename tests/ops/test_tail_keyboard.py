@@ -47,10 +47,7 @@ async def test_what_is_typed_stays_in_sight_while_events_come_and_the_server_goe
         lambda rows: "--:-- alice: half a line (waiting)" in rows and rows[-1] == "> next", "the line"
     )
     await server.start()
-    await terminal.shows(lambda rows: any(row.endswith("alice: half a line") for row in rows), "it stored")
-    assert "connected again" in terminal.rows()
-    assert not any("waiting" in row for row in terminal.rows())
-    assert terminal.rows()[-1] == "> next"
+    await terminal.shows(is_back_with_the_line, "the stored line")
     assert [row.content for row in server.history.rows] == ["one", "half a line"]
 
     # There is no shell that could make it go on, so it must not stop.
@@ -62,3 +59,10 @@ async def test_what_is_typed_stays_in_sight_while_events_come_and_the_server_goe
     terminal.press(CONTROL_C)
     assert await terminal.exits() == 0
     assert terminal.edits_lines_itself()
+
+
+def is_back_with_the_line(rows: list[str]) -> bool:
+    """Tell whether the line stands where it was stored, and waits no more, and the next one is not disturbed."""
+    is_stored = any(row.endswith("alice: half a line") for row in rows)
+    waits = any("waiting" in row for row in rows)
+    return is_stored and not waits and "connected again" in rows and rows[-1] == "> next"
