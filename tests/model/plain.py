@@ -113,7 +113,7 @@ class PlainFile:
         if self.refuses_replay(ask.stamp):  # type: ignore[arg-type]
             raise Refused("replay_refused")
         if ask.reply_to is not None and ask.reply_to not in talk.messages:
-            raise Refused("bad_request")
+            raise Refused("unknown")
         seq = self._take(talk, "message", ask.user)
         talk.keys[ask.user, ask.key or ""] = seq
         talk.messages[seq] = Said(ask.user, ask.key or "", asked, ask.content, seq, ask.reply_to)
