@@ -60,6 +60,7 @@ def redact(text: str) -> str:
 def _hand_up(logger: logging.Logger) -> None:
     logger.handlers.clear()
     logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 def _configure_structlog(level: int) -> None:

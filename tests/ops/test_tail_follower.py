@@ -174,6 +174,7 @@ async def test_a_drop_in_the_middle_of_a_reload_leaves_it_due(server: TailServer
     server.drop()
     await until(lambda: server.asked["history"] == 4, "the page to be asked for until it comes right")
     await tail.shows("one")
+    await until(lambda: len(tail.types()) == 4, "the second reload to be drawn")
     assert tail.types() == ["reload", "message", "reload", "message"]
 
 
