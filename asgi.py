@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypedDict
 
@@ -46,15 +46,11 @@ def build(settings: Settings) -> Starlette:
         routes=routes(),
         middleware=middleware(settings),
         exception_handlers=exception_handlers(),
-        lifespan=partial(_lifespan, settings=settings),
+        lifespan=partial(_open, settings=settings),
     )
     # An address with a slash too many is told so, and not sent round by way of its Host header.
     app.router.redirect_slashes = False
     return app
-
-
-def _lifespan(app: Starlette, *, settings: Settings) -> AbstractAsyncContextManager[State]:
-    return _open(app, settings)
 
 
 @asynccontextmanager

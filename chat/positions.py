@@ -33,15 +33,15 @@ class Positions:
 
     async def check(self, channel: str) -> None:
         """Compare one channel's subscriptions with the top; what was read before it was handed on does not count."""
-        before = [(each, each.last_seq) for each in self._core.hub.listeners(channel) if each.live]
-        if not before:
+        listeners = [each for each in self._core.hub.listeners(channel) if each.live]
+        if not listeners:
             return
         try:
-            top = await self._top(before[0][0])
+            top = await self._top(listeners[0])
         except Problem:
             return
         await asyncio.sleep(0)
-        for subscription, _ in before:
+        for subscription in listeners:
             if subscription.live and not subscription.ended and subscription.last_seq < top:
                 self._suspect(subscription, top)
 

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 import uuid_utils
 
-import sql
 from chat.commands import CreateConversation, DeleteConversation, UpdateConversation
 from chat.errors import KeyReused, PermissionDenied, ReplayRefused, UnrecoverablePosition, VersionMismatch
-from chat.ids import conversation_id_of, key_to_column
+from chat.ids import conversation_id_of, key_to_column, uuid_of
 from chat.models import Conversation, ConversationDeleted, ConversationUpdated, version
 from chat.store import Changed, Committed, Created, Draft, News
 from storage.rows import conversation_of
@@ -143,12 +142,8 @@ def _created_before(writing: Writing, draft: Draft, found: tuple[bytes, bytes]) 
 def _view(writing: Writing, user: str, conversation_id: str) -> Conversation:
     writing.flush()
     row = writing.one(
-        sql.load("conversations")["view"],
-        {
-            "user": user,
-            "uuid": bytes.fromhex(conversation_id.partition(":")[2].replace("-", "")),
-            "unread_max": writing.unread_max,
-        },
+        CONVERSATIONS["view"],
+        {"user": user, "uuid": uuid_of(conversation_id), "unread_max": writing.unread_max},
     )
     return conversation_of(row, writing.persona, writing.timeline)
 
