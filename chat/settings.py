@@ -8,6 +8,9 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from chat.knob import knob
+from chat.settings_replication import ReplicationSettings
+
 PREFIX = "PALAVER_"
 
 Text = str
@@ -18,20 +21,16 @@ class BadSetting(Exception):
     """A setting in the environment cannot be used; the message says which, why, and what to write."""
 
 
-def _knob(unit: str, help: str, *, minimum: float | None = None, secret: bool = False) -> msgspec.Meta:
-    return msgspec.Meta(ge=minimum, description=help, extra={"unit": unit, "secret": secret})
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(ReplicationSettings, frozen=True, kw_only=True):
     """The settings of one process. Every field is a knob; its annotation carries unit and help."""
 
     # Where it stands
-    data: Annotated[str, _knob("folder", "Where the databases, the secret and the locks are.")] = "./data"
-    host: Annotated[str, _knob("address", "The address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, _knob("port", "The TCP port to listen on; 0 takes a free one.", minimum=0)] = 8000
+    data: Annotated[str, knob("folder", "Where the databases, the secret and the locks are.")] = "./data"
+    host: Annotated[str, knob("address", "The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, knob("port", "The TCP port to listen on; 0 takes a free one.", minimum=0)] = 8000
     allowed_origins: Annotated[
         str,
-        _knob(
+        knob(
             "list",
             "Origins whose pages may connect, separated by commas, as scheme://host:port; `*` for all. "
             "The server's own origin is always allowed.",
@@ -39,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     trusted_proxies: Annotated[
         str,
-        _knob(
+        knob(
             "list", "Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas."
         ),
     ] = ""
@@ -47,22 +46,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Storage
     synchronous: Annotated[
         Literal["full", "normal"],
-        _knob("choice", "full: an ack survives a power cut. normal: faster, and it may not."),
+        knob("choice", "full: an ack survives a power cut. normal: faster, and it may not."),
     ] = "full"
-    readers: Annotated[int, _knob("connections", "Reading connections per database file.", minimum=1)] = 4
+    readers: Annotated[int, knob("connections", "Reading connections per database file.", minimum=1)] = 4
     busy_timeout_ms: Annotated[
-        int, _knob("ms", "How long SQLite waits for another process's lock.", minimum=0)
+        int, knob("ms", "How long SQLite waits for another process's lock.", minimum=0)
     ] = 5000
-    cache_size_kib: Annotated[int, _knob("KiB", "SQLite's page cache per connection.", minimum=64)] = 8192
+    cache_size_kib: Annotated[int, knob("KiB", "SQLite's page cache per connection.", minimum=64)] = 8192
     journal_size_limit_bytes: Annotated[
-        int, _knob("bytes", "The size that a WAL file shrinks to when it starts anew.", minimum=0)
+        int, knob("bytes", "The size that a WAL file shrinks to when it starts anew.", minimum=0)
     ] = 64 * 1024 * 1024
     wal_autocheckpoint_pages: Annotated[
-        int, _knob("pages", "The WAL is copied back when it has this many pages.", minimum=0)
+        int, knob("pages", "The WAL is copied back when it has this many pages.", minimum=0)
     ] = 10_000
     read_timeout_s: Annotated[
         float,
-        _knob(
+        knob(
             "s",
             "A read transaction older than this is ended: one forgotten reader stops every checkpoint.",
             minimum=0.1,
@@ -70,166 +69,156 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     reader_wait_s: Annotated[
         float,
-        _knob("s", "How long a read waits for a free reading connection before it is refused.", minimum=0.1),
+        knob("s", "How long a read waits for a free reading connection before it is refused.", minimum=0.1),
     ] = 5.0
     slow_query_ms: Annotated[
-        int, _knob("ms", "Statements slower than this are logged; 0 logs none.", minimum=0)
+        int, knob("ms", "Statements slower than this are logged; 0 logs none.", minimum=0)
     ] = 200
 
     # The writer
     write_queue_max: Annotated[
-        int, _knob("drafts", "Drafts that may wait; beyond, senders get error 111.", minimum=1)
+        int, knob("drafts", "Drafts that may wait; beyond, senders get error 111.", minimum=1)
     ] = 10_000
-    write_batch_max: Annotated[int, _knob("drafts", "Drafts in one transaction at the most.", minimum=1)] = (
-        512
-    )
+    write_batch_max: Annotated[int, knob("drafts", "Drafts in one transaction at the most.", minimum=1)] = 512
     write_retry_s: Annotated[
         float,
-        _knob("s", "The pause between two tries to open a database that refused to write.", minimum=0.01),
+        knob("s", "The pause between two tries to open a database that refused to write.", minimum=0.01),
     ] = 1.0
 
     # Who may
     jwt_secret: Annotated[
         str,
-        _knob(
+        knob(
             "text",
             "The secret of HS256 tokens; empty: the file `secret` in the data folder, made at first start.",
             secret=True,
         ),
     ] = ""
-    jwt_algorithms: Annotated[str, _knob("list", "Which signatures are accepted: HS256, RS256, ES256.")] = (
+    jwt_algorithms: Annotated[str, knob("list", "Which signatures are accepted: HS256, RS256, ES256.")] = (
         "HS256"
     )
     jwt_public_key_file: Annotated[
-        str, _knob("file", "A PEM file with the public key of RS256 or ES256 tokens.")
+        str, knob("file", "A PEM file with the public key of RS256 or ES256 tokens.")
     ] = ""
     jwt_jwks_url: Annotated[
-        str, _knob("URL", "Where the public keys of RS256 and ES256 tokens are published.")
+        str, knob("URL", "Where the public keys of RS256 and ES256 tokens are published.")
     ] = ""
-    jwt_audience: Annotated[str, _knob("text", "The `aud` that a token must have; empty: not asked for.")] = (
-        ""
-    )
-    jwt_issuer: Annotated[str, _knob("text", "The `iss` that a token must have; empty: not asked for.")] = ""
+    jwt_audience: Annotated[str, knob("text", "The `aud` that a token must have; empty: not asked for.")] = ""
+    jwt_issuer: Annotated[str, knob("text", "The `iss` that a token must have; empty: not asked for.")] = ""
     jwt_leeway_s: Annotated[
-        int, _knob("s", "How far the clocks of issuer and server may differ.", minimum=0)
+        int, knob("s", "How far the clocks of issuer and server may differ.", minimum=0)
     ] = 5
-    token_bytes_max: Annotated[int, _knob("bytes", "The longest token that is looked at.", minimum=256)] = (
-        8192
-    )
+    token_bytes_max: Annotated[int, knob("bytes", "The longest token that is looked at.", minimum=256)] = 8192
     command_rate_per_s: Annotated[
-        float, _knob("commands/s", "Commands that one user may send, over all his doors.", minimum=0.1)
+        float, knob("commands/s", "Commands that one user may send, over all his doors.", minimum=0.1)
     ] = 200.0
-    command_burst: Annotated[
-        int, _knob("commands", "Commands that one user may send at once.", minimum=1)
-    ] = 1000
+    command_burst: Annotated[int, knob("commands", "Commands that one user may send at once.", minimum=1)] = (
+        1000
+    )
     login_rate_per_s: Annotated[
         float,
-        _knob(
-            "tries/s", "Refused tokens that one address may present before it is turned away.", minimum=0.1
-        ),
+        knob("tries/s", "Refused tokens that one address may present before it is turned away.", minimum=0.1),
     ] = 10.0
     login_burst: Annotated[
-        int, _knob("tries", "Refused tokens that one address may present at once.", minimum=1)
+        int, knob("tries", "Refused tokens that one address may present at once.", minimum=1)
     ] = 100
 
     # What is too large
     content_bytes_max: Annotated[
-        int, _knob("bytes", "The longest content of a message, in UTF-8.", minimum=1)
+        int, knob("bytes", "The longest content of a message, in UTF-8.", minimum=1)
     ] = 48 * 1024
-    metadata_bytes_max: Annotated[int, _knob("bytes", "The largest metadata, as JSON.", minimum=2)] = 8 * 1024
+    metadata_bytes_max: Annotated[int, knob("bytes", "The largest metadata, as JSON.", minimum=2)] = 8 * 1024
     attachments_bytes_max: Annotated[
-        int, _knob("bytes", "The largest list of attachments, as JSON.", minimum=2)
+        int, knob("bytes", "The largest list of attachments, as JSON.", minimum=2)
     ] = 8 * 1024
-    body_bytes_max: Annotated[int, _knob("bytes", "The largest body of a REST request.", minimum=1024)] = (
+    body_bytes_max: Annotated[int, knob("bytes", "The largest body of a REST request.", minimum=1024)] = (
         256 * 1024
     )
-    members_max: Annotated[int, _knob("members", "Members of one conversation.", minimum=2)] = 1000
+    members_max: Annotated[int, knob("members", "Members of one conversation.", minimum=2)] = 1000
     page_default: Annotated[
-        int, _knob("messages", "Messages in a page when no limit is asked for.", minimum=1)
+        int, knob("messages", "Messages in a page when no limit is asked for.", minimum=1)
     ] = 50
     page_max: Annotated[
-        int, _knob("messages", "Messages in a page at the most; more asked for is cut to this.", minimum=1)
+        int, knob("messages", "Messages in a page at the most; more asked for is cut to this.", minimum=1)
     ] = 200
     listing_default: Annotated[
-        int, _knob("rows", "Conversations or members in a page when no limit is asked for.", minimum=1)
+        int, knob("rows", "Conversations or members in a page when no limit is asked for.", minimum=1)
     ] = 20
     listing_max: Annotated[
-        int, _knob("rows", "Conversations or members in a page at the most.", minimum=1)
+        int, knob("rows", "Conversations or members in a page at the most.", minimum=1)
     ] = 100
     unread_count_max: Annotated[
-        int, _knob("messages", "Where the count of unread messages stops.", minimum=1)
+        int, knob("messages", "Where the count of unread messages stops.", minimum=1)
     ] = 1000
 
     # The socket
     frame_in_bytes_max: Annotated[
-        int, _knob("bytes", "The largest frame that a client may send.", minimum=1024)
+        int, knob("bytes", "The largest frame that a client may send.", minimum=1024)
     ] = 64 * 1024
     frame_out_bytes_max: Annotated[
-        int, _knob("bytes", "A gathered frame to a client ends here.", minimum=1024)
+        int, knob("bytes", "A gathered frame to a client ends here.", minimum=1024)
     ] = 64 * 1024
     outbox_bytes_max: Annotated[
         int,
-        _knob(
-            "bytes", "What may wait for one client; beyond, it is disconnected as slow.", minimum=64 * 1024
-        ),
+        knob("bytes", "What may wait for one client; beyond, it is disconnected as slow.", minimum=64 * 1024),
     ] = 1024 * 1024
     slow_close_s: Annotated[
-        float, _knob("s", "How long the close of a slow client is tried before its socket is cut.", minimum=0)
+        float, knob("s", "How long the close of a slow client is tried before its socket is cut.", minimum=0)
     ] = 1.0
     send_buffer_bytes: Annotated[
-        int, _knob("bytes", "The kernel's send buffer of one socket; 0 leaves it alone.", minimum=0)
+        int, knob("bytes", "The kernel's send buffer of one socket; 0 leaves it alone.", minimum=0)
     ] = 64 * 1024
-    connections_max: Annotated[int, _knob("connections", "Sockets that one process serves.", minimum=1)] = (
+    connections_max: Annotated[int, knob("connections", "Sockets that one process serves.", minimum=1)] = (
         10_000
     )
-    connections_per_user_max: Annotated[int, _knob("connections", "Sockets of one user.", minimum=1)] = 100
-    channels_max: Annotated[int, _knob("channels", "Subscriptions of one connection.", minimum=1)] = 128
+    connections_per_user_max: Annotated[int, knob("connections", "Sockets of one user.", minimum=1)] = 100
+    channels_max: Annotated[int, knob("channels", "Subscriptions of one connection.", minimum=1)] = 128
     pipeline_max: Annotated[
         int,
-        _knob(
+        knob(
             "commands",
             "Commands of one connection whose answer is outstanding; beyond, its reading pauses.",
             minimum=1,
         ),
     ] = 1024
     connect_timeout_s: Annotated[
-        float, _knob("s", "How long a socket may stay without a connect command.", minimum=0.1)
+        float, knob("s", "How long a socket may stay without a connect command.", minimum=0.1)
     ] = 15.0
-    ping_interval_s: Annotated[float, _knob("s", "The time between two pings.", minimum=0.1)] = 25.0
-    pong_timeout_s: Annotated[float, _knob("s", "How long a pong is waited for.", minimum=0.1)] = 8.0
+    ping_interval_s: Annotated[float, knob("s", "The time between two pings.", minimum=0.1)] = 25.0
+    pong_timeout_s: Annotated[float, knob("s", "How long a pong is waited for.", minimum=0.1)] = 8.0
     expired_grace_s: Annotated[
-        float, _knob("s", "How long an expired connection may still refresh its token.", minimum=0)
+        float, knob("s", "How long an expired connection may still refresh its token.", minimum=0)
     ] = 25.0
     position_check_s: Annotated[
         float,
-        _knob("s", "How often the positions of subscriptions are held against the database.", minimum=0.1),
+        knob("s", "How often the positions of subscriptions are held against the database.", minimum=0.1),
     ] = 40.0
     recover_events_max: Annotated[
-        int, _knob("events", "Events that a recovery sends at the most.", minimum=1)
+        int, knob("events", "Events that a recovery sends at the most.", minimum=1)
     ] = 500
     recover_bytes_max: Annotated[
-        int, _knob("bytes", "Bytes that a recovery or a page has at the most.", minimum=1024)
+        int, knob("bytes", "Bytes that a recovery or a page has at the most.", minimum=1024)
     ] = 512 * 1024
     typing_interval_s: Annotated[
-        float, _knob("s", "Typing of one user in one conversation is passed on this often.", minimum=0)
+        float, knob("s", "Typing of one user in one conversation is passed on this often.", minimum=0)
     ] = 1.0
-    compress: Annotated[
-        bool, _knob("yes/no", "Offer permessage-deflate: less traffic, twice the memory.")
-    ] = False
+    compress: Annotated[bool, knob("yes/no", "Offer permessage-deflate: less traffic, twice the memory.")] = (
+        False
+    )
 
     # The process
     shutdown_spread_s: Annotated[
-        float, _knob("s", "Over which time the sockets are told to reconnect at shutdown.", minimum=0)
+        float, knob("s", "Over which time the sockets are told to reconnect at shutdown.", minimum=0)
     ] = 2.0
-    header_timeout_s: Annotated[float, _knob("s", "How long a request's head may take.", minimum=0.1)] = 5.0
-    idle_timeout_s: Annotated[
-        float, _knob("s", "How long a silent HTTP connection is kept.", minimum=0.1)
-    ] = 15.0
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _knob("choice", "What is logged.")] = (
+    header_timeout_s: Annotated[float, knob("s", "How long a request's head may take.", minimum=0.1)] = 5.0
+    idle_timeout_s: Annotated[float, knob("s", "How long a silent HTTP connection is kept.", minimum=0.1)] = (
+        15.0
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], knob("choice", "What is logged.")] = (
         "info"
     )
     log_format: Annotated[
-        Literal["auto", "json", "console"], _knob("choice", "auto: console on a terminal, JSON elsewhere.")
+        Literal["auto", "json", "console"], knob("choice", "auto: console on a terminal, JSON elsewhere.")
     ] = "auto"
 
     @classmethod
@@ -247,7 +236,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def knobs() -> dict[str, object]:
     """Return each setting's name with its annotated type, in the order of the reference."""
-    return get_type_hints(Settings, include_extras=True)
+    hints = get_type_hints(Settings, include_extras=True)
+    own = vars(Settings)["__annotations__"]
+    return {name: hints[name] for name in (*own, *(name for name in hints if name not in own))}
 
 
 def described(hint: object) -> tuple[object, msgspec.Meta]:

@@ -8,8 +8,8 @@ from typing import Literal, get_args, get_origin
 
 import msgspec
 
-from chat import settings
 from chat.settings import PREFIX, Settings, described, knobs
+from chat.settings_replication import ReplicationSettings
 
 COMMAND = ".venv/bin/python -m tests.docs.settings_reference > docs/reference/settings.md"
 KIB, MIB = 1024, 1024 * 1024
@@ -41,7 +41,8 @@ def page() -> str:
 def groups() -> dict[str, list[str]]:
     """Return the settings' names by the comments that head them in the source."""
     found: dict[str, list[str]] = {}
-    for line in inspect.getsource(settings.Settings).splitlines():
+    sources = (inspect.getsource(source) for source in (Settings, ReplicationSettings))
+    for line in "".join(sources).splitlines():
         match = _HEADING.match(line)
         if match and match["heading"]:
             found[match["heading"]] = []

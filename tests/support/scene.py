@@ -98,8 +98,13 @@ class RawSocket:
         found, self._lines = self._lines[:count], self._lines[count:]
         return found
 
+    def stop_reading(self) -> None:
+        """Take nothing more from the kernel, as a program that hangs; `ended` reads again."""
+        self.connection.transport.pause_reading()
+
     async def ended(self, timeout_s: float = REPLY_TIMEOUT_S) -> int | None:
         """Read to the end, and return the close code; None without a close frame."""
+        self.connection.transport.resume_reading()
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionClosed):
                 while True:

@@ -26,7 +26,8 @@ LOG_TAIL_BYTES = 4_000
 class Server:
     """One data folder and the process that serves it; the port stays the same over restarts.
 
-    Settings are given by their names in lower case: `rate_per_s=50` becomes PALAVER_RATE_PER_S.
+    Settings are given by their names in lower case: `rate_per_s=50` becomes PALAVER_RATE_PER_S. Replication is off
+    unless `replica` says where to: a test of something else needs no second process.
     """
 
     def __init__(self, data_dir: Path, command: Sequence[str], settings: dict[str, object]) -> None:
@@ -147,7 +148,13 @@ class Server:
     def environment(self) -> dict[str, str]:
         """Return the process's environment: ours without any PALAVER_ setting, and those of this server."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PALAVER_")}
-        named = {"data": self.data_dir, "host": LOOPBACK, "port": self.port, **self._settings}
+        named = {
+            "data": self.data_dir,
+            "host": LOOPBACK,
+            "port": self.port,
+            "replica": "off",
+            **self._settings,
+        }
         return inherited | {f"PALAVER_{name.upper()}": str(value) for name, value in named.items()}
 
     async def close(self) -> None:

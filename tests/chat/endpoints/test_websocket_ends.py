@@ -56,6 +56,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices(na
     slow = await narrow.raw("bob", sock=_small_socket(narrow.server.port), max_queue=1)
     await slow.say({"id": 2, "subscribe": {"channel": conversation}})
     await slow.replies(1)
+    slow.stop_reading()
     await alice.subscribe(conversation, join_leave=True)
     await carol.subscribe(conversation)
     count = 60
@@ -76,6 +77,8 @@ async def test_a_slow_reader_comes_back_and_recovers_what_he_missed(narrow: Scen
     epoch = (await alice.send(conversation, "first", "first"))["epoch"]
     slow = await narrow.raw("bob", sock=_small_socket(narrow.server.port), max_queue=1)
     await slow.say({"id": 2, "subscribe": {"channel": conversation}})
+    await slow.replies(1)
+    slow.stop_reading()
     for number in range(12):
         await alice.send(conversation, str(number), FAT)
     await slow.ended(TIMEOUT_S)

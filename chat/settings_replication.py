@@ -1,0 +1,59 @@
+"""The settings of replication, restore and what keeps both honest; a part of Settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from chat.knob import knob
+
+
+class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where copies go, how often, and how long anybody waits for them."""
+
+    # Replication
+    replica: Annotated[
+        str,
+        knob(
+            "place",
+            "Where every commit is copied to: a folder, or a URL that Litestream takes, as s3://bucket/path. "
+            "Empty: the folder `replica` in the data folder. `off`: nowhere.",
+        ),
+    ] = ""
+    replica_endpoint: Annotated[
+        str, knob("URL", "The address of an S3-compatible store; empty: Amazon's own.")
+    ] = ""
+    replica_region: Annotated[str, knob("text", "The region of the bucket; empty: the store's default.")] = ""
+    replica_access_key_id: Annotated[
+        str, knob("text", "The key that opens the replica's bucket.", secret=True)
+    ] = ""
+    replica_secret_access_key: Annotated[
+        str,
+        knob("text", "The secret of that key; given to Litestream in its environment alone.", secret=True),
+    ] = ""
+    litestream: Annotated[
+        str, knob("file", "The litestream binary; empty: the one that was installed with Palaver.")
+    ] = ""
+    replica_sync_s: Annotated[
+        float, knob("s", "How often what was committed is copied without being asked.", minimum=0.1)
+    ] = 1.0
+    replica_snapshot_h: Annotated[
+        int, knob("h", "How often a whole copy of each file is made.", minimum=1)
+    ] = 6
+    replica_retention_h: Annotated[
+        int,
+        knob(
+            "h",
+            "How long copies are kept; any moment of this less one snapshot's time can be restored.",
+            minimum=2,
+        ),
+    ] = 168
+    replicated_timeout_s: Annotated[
+        float,
+        knob(
+            "s",
+            "How long a send that asked for it waits for the replica before it is answered as stored only.",
+            minimum=0.1,
+        ),
+    ] = 5.0
