@@ -6,6 +6,7 @@
 PYTHON ?= python3
 ARGS ?=
 CYCLES ?= 100
+WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,11 +39,12 @@ run: $(RUNTIME_READY) ## start a server with its data in ./data, on http://127.0
 
 install: $(DEVELOPMENT_READY) $(OLD_CLIENT_READY) js-client ## set up everything, run nothing
 
+# Three processes keep two cores busy, since many tests wait; a file's tests stay together as long as nobody is idle.
 test: install ## run all tests (ARGS="-k recovery" for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 coverage: install ## run all tests and measure the branches that they take
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(ARGS)
 
 faults: install ## kill servers under load, for long (CYCLES=100)
 	$(BIN)/python -m pytest tests/faults --cycles $(CYCLES) -o faulthandler_timeout=0 $(ARGS)

@@ -10,6 +10,9 @@ LOOPBACK = "127.0.0.1"
 PORT_MIN = 15_000
 TRIES_MAX = 200
 
+# Test processes side by side must not draw the same numbers, whatever seeded the common generator.
+_ANY = random.SystemRandom()
+
 
 def free_port() -> int:
     """Return a free port below the range that the kernel gives to outgoing connections.
@@ -18,7 +21,7 @@ def free_port() -> int:
     and is then connected to itself; below it that cannot happen.
     """
     for _ in range(TRIES_MAX):
-        port = random.randrange(PORT_MIN, _ephemeral_min())
+        port = _ANY.randrange(PORT_MIN, _ephemeral_min())
         if _is_free(port):
             return port
     raise RuntimeError("no free loopback port was found")
