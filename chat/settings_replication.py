@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -57,3 +57,44 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             minimum=0.1,
         ),
     ] = 5.0
+    replica_path_style: Annotated[
+        Literal["auto", "yes", "no"],
+        knob(
+            "choice",
+            "Whether the bucket stands in the path of S3 requests (yes) or in the host's name (no); auto: in the path "
+            "wherever an endpoint is set.",
+        ),
+    ] = "auto"
+    replica_environment: Annotated[
+        str,
+        knob(
+            "list",
+            "More variables for Litestream's environment, as NAME=value with blanks between; it inherits none of ours. "
+            "For example GOOGLE_APPLICATION_CREDENTIALS=/etc/palaver/google.json, HTTPS_PROXY=…, SSL_CERT_FILE=….",
+            secret=True,
+        ),
+    ] = ""
+    replica_fine_m: Annotated[
+        int,
+        knob(
+            "min",
+            "How far back a moment can be restored to the second; older ones to half a minute.",
+            minimum=1,
+        ),
+    ] = 5
+    replica_stop_s: Annotated[
+        float,
+        knob(
+            "s",
+            "How long the end of a server waits until what was written last is on the replica.",
+            minimum=1.0,
+        ),
+    ] = 5.0
+    replicate: Annotated[
+        Literal["inside", "alongside"],
+        knob(
+            "choice",
+            "inside: the server runs Litestream itself. alongside: `palaver replicate` does, in a process of its own, "
+            "and the server asks that one.",
+        ),
+    ] = "inside"

@@ -18,6 +18,8 @@ from chat.settings import Settings
 
 OURS = "palaver"
 UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+# A line for each request that we make ourselves, and the supervisor makes many in a second.
+TALKATIVE = ("httpx2",)
 TRACEBACK_FRAMES_MAX = 50
 REDACTED = "[redacted]"
 SECRET_FIELDS = frozenset({"token", "secret", "password", "authorization", "cookie"})
@@ -49,6 +51,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     logging.getLogger(OURS).setLevel(level)
     for name in UVICORN:
         _hand_up(logging.getLogger(name))
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     _configure_structlog(level)
 
 

@@ -1,0 +1,53 @@
+"""The supervisor's own folder in the data folder, and where its socket is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from chat.settings import Settings
+
+FOLDER = "litestream"
+FOLDER_MODE = 0o700
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS, with a zero at the end.
+SOCKET_PATH_BYTES_MAX = 100
+
+
+class LitestreamPlace:
+    """The paths of one data folder. `config` is written anew at each start of the child; `socket` is in it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = Path(settings.data).absolute() / FOLDER
+        self.config = self.folder / "config.json"
+        self.files = self.folder / "files.json"
+        self.socket = _socket_of(self.folder)
+
+    def make(self) -> None:
+        """Make the folders, for their owner alone; raises OSError, also for a folder that somebody else made."""
+        self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        self.socket.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        found = self.socket.parent.lstat()
+        if self.socket.parent != self.folder and (
+            not stat.S_ISDIR(found.st_mode)
+            or found.st_uid != os.geteuid()
+            or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        ):
+            raise PermissionError(
+                f"{self.socket.parent} is not ours alone. Remove it, or set PALAVER_DATA to a shorter path."
+            )
+
+    def once(self, stem: str) -> Path:
+        """Return where the configuration of one whole copy of a file is written."""
+        return self.folder / f"once-{stem}.json"
+
+
+def _socket_of(folder: Path) -> Path:
+    """Return a path that fits into a socket's address: in the folder, or else in the system's for temporary files."""
+    path = folder / "socket"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"palaver-{os.geteuid()}" / f"{name}.sock"

@@ -1,0 +1,148 @@
+"""Litestream's control socket: HTTP over a unix socket, asked with a time limit for everything."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import httpx2
+import msgspec
+
+INFO_TIMEOUT_S = 5.0
+CONTROL_TIMEOUT_S = 10.0
+# Every call of a sync holds a connection; the databases of a file each may have one under way.
+CONNECTIONS_MAX = 256
+
+SYNCED = frozenset({"synced", "no_change"})
+
+
+class SocketFailed(Exception):
+    """Litestream did not answer on its socket, or refused; the message says what it said."""
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What the child says of itself."""
+
+    version: str
+    pid: int
+    database_count: int
+    uptime_seconds: int = 0
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One database in the child's list. `status` stays `replicating` whatever the store does: no sign of health."""
+
+    path: str
+    status: str
+    last_sync_at: str = ""
+
+
+class SyncOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a sync.
+
+    `ok` says that everything committed before the call is on the replica. `status` is Litestream's word (`synced`,
+    `no_change`), or empty; `reason` says what went wrong. `no_change` needed no request to the store: it does not show
+    that the store is up. Transaction ids are Litestream's own, one for each copied piece.
+    """
+
+    ok: bool
+    status: str = ""
+    reason: str = ""
+    txid: int = 0
+    replicated_txid: int = 0
+
+
+class _List(msgspec.Struct, frozen=True):
+    databases: tuple[Listed, ...] = ()
+
+
+class _Synced(msgspec.Struct, frozen=True):
+    status: str
+    txid: int = 0
+    replicated_txid: int = 0
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str = ""
+    details: object = None
+
+
+class LitestreamSocket:
+    """A client of one control socket. Nothing is connected before the first question; close it at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._http = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(
+                uds=str(path),
+                verify=False,
+                trust_env=False,
+                limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
+            ),
+            base_url="http://litestream",
+            timeout=None,  # each call has its own, as a whole
+            trust_env=False,
+            verify=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def info(self, timeout_s: float = INFO_TIMEOUT_S) -> Info:
+        """Ask who answers; it does so even while the store is down. Raises SocketFailed."""
+        return msgspec.json.decode(await self._ask("GET", "/info", None, timeout_s), type=Info)
+
+    async def list(self, timeout_s: float = INFO_TIMEOUT_S) -> tuple[Listed, ...]:
+        """Ask which databases are known; does not answer where the store was down at the start. Raises SocketFailed."""
+        return msgspec.json.decode(await self._ask("GET", "/list", None, timeout_s), type=_List).databases
+
+    async def sync(self, file: Path, timeout_s: float, *, wait: bool = True) -> SyncOutcome:
+        """Copy what is committed in `file`, and wait until the store has it; never raises."""
+        # Its own limit is in whole seconds, and only the later of the two: ours ends the call.
+        body = {"path": str(file), "wait": wait, "timeout": math.ceil(timeout_s) + 1}
+        try:
+            answer = msgspec.json.decode(await self._ask("POST", "/sync", body, timeout_s), type=_Synced)
+        except SocketFailed as failed:
+            return SyncOutcome(ok=False, reason=str(failed))
+        return SyncOutcome(
+            ok=wait and answer.status in SYNCED,
+            status=answer.status,
+            reason="" if answer.status in SYNCED else f"Litestream answered {answer.status}",
+            txid=answer.txid,
+            replicated_txid=answer.replicated_txid,
+        )
+
+    async def start(self, file: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
+        """Let the child copy a stopped database again; raises SocketFailed."""
+        await self._control("/start", file, timeout_s)
+
+    async def stop(self, file: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
+        """Let the child leave a database alone until `start` or its own restart; raises SocketFailed."""
+        await self._control("/stop", file, timeout_s)
+
+    async def _control(self, path: str, file: Path, timeout_s: float) -> None:
+        await self._ask("POST", path, {"path": str(file), "timeout": math.ceil(timeout_s)}, timeout_s)
+
+    async def _ask(self, method: str, path: str, body: object, timeout_s: float) -> bytes:
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._http.request(method, path, json=body)
+        except TimeoutError as error:
+            raise SocketFailed(f"{path} was not answered within {timeout_s:g} s") from error
+        except (httpx2.TransportError, OSError) as error:
+            raise SocketFailed(
+                f"Litestream's socket does not answer: {str(error) or type(error).__name__}"
+            ) from error
+        if answer.is_error:
+            raise SocketFailed(f"{path} answered {answer.status_code}: {_said(answer.content)}")
+        return answer.content
+
+
+def _said(content: bytes) -> str:
+    try:
+        refusal = msgspec.json.decode(content, type=_Refusal)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return content[:200].decode(errors="replace")
+    return f"{refusal.error} {refusal.details}" if refusal.details else refusal.error

@@ -1,0 +1,177 @@
+"""The target of replication: where copies go, what Litestream must know of it, and what it gets in its environment."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import msgspec
+
+from chat.settings import BadSetting, Settings
+
+OFF = "off"
+FOLDER = "replica"
+SCHEMES = ("s3", "gs", "abs", "oss", "sftp", "webdav", "webdavs", "nats", "file")
+PASSWORD = "PALAVER_REPLICA_PASSWORD"  # noqa: S105 - the name of a variable
+
+# What each kind of store reads its key and its secret from. Others take a password; Google, a file named in
+# GOOGLE_APPLICATION_CREDENTIALS.
+_KEYS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
+    "abs": ("LITESTREAM_AZURE_ACCOUNT_NAME", "LITESTREAM_AZURE_ACCOUNT_KEY"),
+}
+_PASSWORD_KEYS = {
+    "sftp": "password",
+    "webdav": "webdav_password",
+    "webdavs": "webdav_password",
+    "nats": "password",
+}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="kebab"):
+    """What Litestream's configuration says of one file's replica; the names are its own."""
+
+    type: str = ""
+    path: str = ""
+    url: str = ""
+    endpoint: str = ""
+    region: str = ""
+    force_path_style: bool | None = None
+    username: str = ""
+    password: str = ""
+    webdav_password: str = ""
+    auto_recover: bool | None = None
+    sync_interval: str = ""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where copies go. `place` is an absolute folder or a URL without password; `environment` is the child's own."""
+
+    scheme: str
+    place: str
+    entry: Entry
+    environment: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    def of(self, stem: str) -> Entry:
+        """Return the entry of the file whose name without `.db` is `stem`."""
+        if self.scheme == "file":
+            return msgspec.structs.replace(self.entry, type="file", path=str(Path(self.place) / stem))
+        return msgspec.structs.replace(self.entry, url=self.url_of(stem))
+
+    def url_of(self, stem: str) -> str:
+        """Return the address of one file's replica, as Litestream's own commands take it; without credentials."""
+        if self.scheme == "file":
+            return Path(self.place, stem).as_uri()
+        parts = urlsplit(self.place)
+        # A NATS address ends with its bucket, which holds one database.
+        path = f"{parts.path.rstrip('/')}{'-' if self.scheme == 'nats' else '/'}{stem}"
+        return urlunsplit(parts._replace(path=path))
+
+    @property
+    def shown(self) -> str:
+        """Return the place for people's eyes: no user, no parameters."""
+        if self.scheme == "file":
+            return self.place
+        parts = urlsplit(self.place)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def is_off(settings: Settings) -> bool:
+    """Tell whether nothing is to be replicated."""
+    return settings.replica == OFF
+
+
+def target_of(settings: Settings) -> Target:
+    """Read the settings; raises BadSetting for a place that Litestream cannot write to. Not for `off`."""
+    given = settings.replica
+    if "://" not in given:
+        return _folder(settings, Path(given) if given else Path(settings.data) / FOLDER)
+    parts = urlsplit(given)
+    if parts.scheme not in SCHEMES:
+        raise BadSetting(
+            f"PALAVER_REPLICA={_without_password(parts)}: {parts.scheme}:// is not known. "
+            f"Take a folder, or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
+        )
+    if parts.scheme == "file":
+        return _folder(settings, Path(unquote(parts.path)))
+    _check(settings, parts)
+    return Target(
+        scheme=parts.scheme,
+        place=given,
+        entry=_entry(settings, parts),
+        environment=_environment(settings, parts.scheme),
+        secrets=_secrets(settings),
+    )
+
+
+def _folder(settings: Settings, folder: Path) -> Target:
+    return Target(
+        scheme="file",
+        place=str(folder.absolute()),
+        entry=Entry(),
+        environment=_extra(settings),
+        secrets=_secrets(settings),
+    )
+
+
+def _check(settings: Settings, parts: SplitResult) -> None:
+    if parts.password:
+        raise BadSetting(
+            f"PALAVER_REPLICA={_without_password(parts)} carried a password, and addresses are shown and logged. "
+            "Take it out, and put it in PALAVER_REPLICA_SECRET_ACCESS_KEY."
+        )
+    if not parts.hostname:
+        raise BadSetting(f"PALAVER_REPLICA={settings.replica}: the bucket or host is missing after ://.")
+    endpoint = settings.replica_endpoint
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise BadSetting(f"PALAVER_REPLICA_ENDPOINT={endpoint} must begin with https:// (or http://).")
+
+
+def _entry(settings: Settings, parts: SplitResult) -> Entry:
+    style = {"auto": None, "yes": True, "no": False}[settings.replica_path_style]
+    entry = Entry(
+        endpoint=settings.replica_endpoint,
+        region=settings.replica_region,
+        force_path_style=style if parts.scheme == "s3" else None,
+        username=parts.username or "" if parts.scheme == "nats" else "",
+    )
+    key = _PASSWORD_KEYS.get(parts.scheme)
+    if key is None or not settings.replica_secret_access_key:
+        return entry
+    return msgspec.structs.replace(entry, **{key: f"${{{PASSWORD}}}"})
+
+
+def _environment(settings: Settings, scheme: str) -> dict[str, str]:
+    environment = _extra(settings)
+    secret = settings.replica_secret_access_key
+    if scheme in _PASSWORD_KEYS and secret:
+        # Litestream puts it into the text of its configuration before it reads that: as the inside of a JSON string.
+        environment[PASSWORD] = msgspec.json.encode(secret).decode()[1:-1]
+    for name, value in zip(_KEYS.get(scheme, ()), (settings.replica_access_key_id, secret), strict=False):
+        if value:
+            environment[name] = value
+    return environment
+
+
+def _extra(settings: Settings) -> dict[str, str]:
+    try:
+        pairs = [entry.partition("=") for entry in shlex.split(settings.replica_environment)]
+    except ValueError as error:
+        raise BadSetting(f"PALAVER_REPLICA_ENVIRONMENT cannot be read: {error}.") from error
+    if not all(name and equals for name, equals, _ in pairs):
+        raise BadSetting("PALAVER_REPLICA_ENVIRONMENT must be NAME=value with blanks between.")
+    return {name: value for name, _, value in pairs}
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    given = (settings.replica_secret_access_key, settings.replica_access_key_id, *_extra(settings).values())
+    return tuple(sorted({secret for secret in given if secret}, key=len, reverse=True))
+
+
+def _without_password(parts: SplitResult) -> str:
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
