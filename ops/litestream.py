@@ -34,6 +34,7 @@ KILL_PATIENCE_S = 1.0
 STOP_RESERVE_S = 0.8
 TWICE_GAP_S = 0.1
 STOP_SYNCS_MAX = 16
+WISH_CHARACTERS_MAX = 500
 
 logger = logging.getLogger("palaver.litestream")
 
@@ -153,6 +154,7 @@ class Litestream:
         async with self._whole.underway(self._binary, self._wake):
             if not files:
                 self._tell_down("there is no database to copy yet")
+                logger.warning("There is no database in %s to copy yet", self._settings.data)
                 await self._watch(None, files)
                 return
             child = await self._start(self._binary, files)
@@ -182,10 +184,18 @@ class Litestream:
             if self._is_other(files):
                 await self._settle()
                 self._restart_reason = "the set of files changed"
+            elif self._place.wish.exists():
+                self._restart_reason = self._wished()
 
     def _is_other(self, files: Sequence[Path]) -> bool:
         exchanged = self._files.look()
         return exchanged or set(files) != set(self._files.present()) - set(self._files.exchanged)
+
+    def _wished(self) -> str:
+        """Return the reason that another process gave for a fresh start."""
+        reason = self._place.wish.read_text(errors="replace")[:WISH_CHARACTERS_MAX]
+        self._place.wish.unlink()
+        return reason or "asked to"
 
     async def _settle(self) -> None:
         """Wait until no more files come or go."""

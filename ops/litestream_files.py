@@ -21,12 +21,38 @@ _HOLD = getattr(os, "O_PATH", None)
 Identity = tuple[int, int]
 
 
-class _Noted(msgspec.Struct, frozen=True):
+class Noted(msgspec.Struct, frozen=True):
     """What is kept over our own end. A file that was seen to go has no identity."""
 
     clean: bool = True
     identities: dict[str, Identity | None] = {}
     exchanged: tuple[str, ...] = ()
+
+
+class NotedFiles:
+    """What a supervisor in another process noted of its files."""
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+        self._version: tuple[int, int] | None = None
+        self._noted = Noted()
+
+    def may_prove(self, path: Path) -> bool:
+        """Tell whether a file is the one that the supervisor holds, so that an answer about it may be believed."""
+        self._read()
+        identity = self._noted.identities.get(str(path))
+        return identity is not None and str(path) not in self._noted.exchanged and identity == _identity(path)
+
+    def _read(self) -> None:
+        """Read the note if it is a new one: it is exchanged whole, never changed."""
+        try:
+            found = self._note.stat()
+            version = (found.st_ino, found.st_mtime_ns)
+            if version != self._version:
+                self._noted = msgspec.json.decode(self._note.read_bytes(), type=Noted)
+                self._version = version
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            self._noted, self._version = Noted(), None
 
 
 class SupervisedFiles:
@@ -52,7 +78,7 @@ class SupervisedFiles:
     def open(self) -> None:
         """Remember what the last supervisor saw; if it died, whatever changed since may have changed under it."""
         try:
-            noted = msgspec.json.decode(self._note.read_bytes(), type=_Noted)
+            noted = msgspec.json.decode(self._note.read_bytes(), type=Noted)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             return
         self._identities = {Path(path): identity for path, identity in noted.identities.items()}
@@ -127,7 +153,7 @@ class SupervisedFiles:
         return noted is not None and _identity(path) == noted
 
     def _save(self, *, clean: bool) -> None:
-        noted = _Noted(
+        noted = Noted(
             clean=clean,
             identities={str(path): identity for path, identity in self._identities.items()},
             exchanged=tuple(sorted(map(str, self._exchanged))),

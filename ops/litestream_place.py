@@ -17,12 +17,16 @@ SOCKET_PATH_BYTES_MAX = 100
 
 
 class LitestreamPlace:
-    """The paths of one data folder. `config` is written anew at each start of the child; `socket` is in it."""
+    """The paths of one data folder. `config` is written anew at each start of the child; `socket` is in it.
+
+    `files` notes the files' identities; whoever writes a reason into `wish` asks for a fresh process.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.folder = Path(settings.data).absolute() / FOLDER
         self.config = self.folder / "config.json"
         self.files = self.folder / "files.json"
+        self.wish = self.folder / "restart"
         self.socket = _socket_of(self.folder)
 
     def make(self) -> None:

@@ -14,6 +14,7 @@ from chat.settings import BadSetting, Settings
 OFF = "off"
 FOLDER = "replica"
 SCHEMES = ("s3", "gs", "abs", "oss", "sftp", "webdav", "webdavs", "nats", "file")
+SECRET_MIN = 4  # anything shorter stands in every other line
 PASSWORD = "PALAVER_REPLICA_PASSWORD"  # noqa: S105 - the name of a variable
 
 # What each kind of store reads its key and its secret from. Others take a password; Google, a file named in
@@ -168,8 +169,10 @@ def _extra(settings: Settings) -> dict[str, str]:
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    given = (settings.replica_secret_access_key, settings.replica_access_key_id, *_extra(settings).values())
-    return tuple(sorted({secret for secret in given if secret}, key=len, reverse=True))
+    """Return what must not be seen in a log, the longest first: of what is given besides, all but names of files."""
+    besides = (value for value in _extra(settings).values() if not value.startswith("/"))
+    given = (settings.replica_secret_access_key, settings.replica_access_key_id, *besides)
+    return tuple(sorted({secret for secret in given if len(secret) >= SECRET_MIN}, key=len, reverse=True))
 
 
 def _without_password(parts: SplitResult) -> str:

@@ -1,0 +1,62 @@
+"""`palaver replicate`: the supervisor of Litestream alone, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from chat.settings import Settings
+from ops import litestream_binary, place
+from ops.litestream import Litestream
+from ops.litestream_lock import SupervisedElsewhere
+from ops.litestream_target import is_off, target_of
+from ops.logs import configure
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def replicate() -> None:
+    """Copy every commit of the databases in PALAVER_DATA to the replica, until Ctrl-C or SIGTERM.
+
+    `palaver serve` does that itself, unless PALAVER_REPLICATE is `alongside`.
+    """
+    settings = Settings.from_environment()
+    configure(settings)
+    if is_off(settings):
+        print(
+            "palaver replicate: PALAVER_REPLICA is off, so there is nowhere to copy to. Unset it for a folder in "
+            "PALAVER_DATA, or name a folder or a URL.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(EXIT_USAGE)
+    folder = Path(settings.data).absolute()
+    if not folder.is_dir():
+        print(f"palaver replicate: there is no folder {folder}; set PALAVER_DATA.", file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE)
+    litestream = Litestream(settings, partial(place.databases, folder))
+    try:
+        # What the supervisor inside a server tries again and again ends this command: nobody else speaks here.
+        litestream_binary.usable(settings)
+        litestream.acquire()
+    except (litestream_binary.BinaryRefused, SupervisedElsewhere, OSError) as error:
+        print(f"palaver replicate: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from error
+    print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)
+    asyncio.run(_until_told(litestream))
+
+
+async def _until_told(litestream: Litestream) -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(litestream.run())
+        await told.wait()
+        await litestream.stop()
