@@ -12,6 +12,7 @@ import typer.main
 from ops.cli import app
 from ops.migrate import EXIT_FAILED as MIGRATE_FAILED
 from ops.migrate import EXIT_PENDING
+from ops.replicate import EXIT_FAILED as REPLICATE_FAILED
 from ops.server import EXIT_FAILED, EXIT_FORCED, EXIT_OK
 from ops.tail.ending import ExitCode
 from ops.token import EXIT_USAGE
@@ -36,6 +37,11 @@ EXITS: dict[str, Exits] = {
         MIGRATE_FAILED: "Refused: a server has the file, or file and program do not fit; nothing was half done.",
         EXIT_USAGE: USAGE,
         EXIT_PENDING: "With `--status`: something is pending.",
+    },
+    "replicate": {
+        0: "Stopped as asked, by Ctrl-C or SIGTERM.",
+        REPLICATE_FAILED: "Refused: another process supervises already, or there is no litestream that can be used.",
+        EXIT_USAGE: USAGE,
     },
     "token": {0: "The tokens are printed.", EXIT_USAGE: USAGE},
     "tail": {

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chat.settings import Settings
 from ops import place
@@ -17,6 +18,9 @@ from ops.litestream_socket import SyncOutcome
 from ops.litestream_target import target_of
 from storage.engine import sqlite3
 from tests.support.waiting import until_awaited
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 BINARY = Path(sys.executable).with_name("litestream")
 SYNC_TIMEOUT_S = 10.0
@@ -118,7 +122,7 @@ def inode(path: Path) -> int:
     return os.stat(path).st_ino
 
 
-def _fill(connection: sqlite3.Connection, texts: tuple[str, ...]) -> None:
+def _fill(connection: Connection, texts: tuple[str, ...]) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE IF NOT EXISTS notes (text TEXT)")
     connection.executemany("INSERT INTO notes VALUES (?)", [(text,) for text in texts])

@@ -1,0 +1,153 @@
+"""`palaver replicate` as an operator runs it: a process of its own, that ends well, dies whole and refuses clearly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.litestream_alongside import LitestreamAlongside
+from tests.ops.litestream_world import World, alive
+from tests.support.server import PROJECT, palaver
+from tests.support.waiting import until, until_awaited
+
+EXIT_TIMEOUT_S = 20.0
+
+
+class Replicate:
+    """The command over one data folder."""
+
+    def __init__(self, data: Path, **settings: object) -> None:
+        self.data = data
+        self._settings = settings
+        self.process = self._spawn()
+
+    @property
+    def child(self) -> int:
+        """The pid of its litestream, 0 for none."""
+        try:
+            return int((self.data / "litestream" / "child").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        self.process.send_signal(number)
+        said = self.process.communicate(timeout=EXIT_TIMEOUT_S)[0]
+        return self.process.returncode, said
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        settings = {"data": self.data, "replica_sync_s": 0.25, "replica_stop_s": 3} | self._settings
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PALAVER_")}
+        return subprocess.Popen(
+            palaver("replicate"),
+            cwd=PROJECT,
+            env=inherited | {f"PALAVER_{name.upper()}": str(value) for name, value in settings.items()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path / "data")
+    world.databases.write("main", "one")
+    return world
+
+
+@pytest.fixture
+def replicate(world: World) -> Iterator[Replicate]:
+    replicate = Replicate(world.databases.folder)
+    yield replicate
+    if replicate.process.poll() is None:
+        replicate.process.kill()
+    replicate.process.communicate()
+
+
+@pytest.fixture
+async def alongside(world: World) -> AsyncIterator[LitestreamAlongside]:
+    alongside = LitestreamAlongside(world.settings)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(alongside.run())
+        yield alongside
+        await alongside.stop()
+
+
+async def proven(alongside: LitestreamAlongside, world: World) -> None:
+    """Wait, as a server alongside does, until all is on the replica."""
+
+    async def synced() -> bool:
+        return (await alongside.sync(world.databases.path(), 5)).ok
+
+    await until_awaited(synced, "a sync", 30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_ends_well_with_everything_on_the_replica(
+    world: World,
+    replicate: Replicate,
+    alongside: LitestreamAlongside,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    await proven(alongside, world)
+    world.databases.write("main", "two")
+    child = replicate.child
+    code, said = await asyncio.to_thread(replicate.end, number)
+    assert code == 0, said
+    assert f"replicates {world.databases.folder} to {world.databases.folder}/replica" in said
+    assert not alive(child)
+    assert world.restored("main", tmp_path / "restored.db") == ["one", "two"]
+
+
+async def test_leaves_no_orphan_when_it_is_killed_and_goes_on_after_it(
+    world: World, replicate: Replicate, alongside: LitestreamAlongside, tmp_path: Path
+) -> None:
+    await proven(alongside, world)
+    child = replicate.child
+    assert alive(child)
+    await asyncio.to_thread(replicate.end, signal.SIGKILL)
+    await until(lambda: not alive(child), "the child's end")
+    world.databases.write("main", "two")
+    async with world.supervised():
+        await world.proven()
+    assert world.restored("main", tmp_path / "restored.db") == ["one", "two"]
+
+
+async def test_a_server_alongside_sees_it_and_may_ask_for_a_fresh_process(
+    world: World, replicate: Replicate, alongside: LitestreamAlongside
+) -> None:
+    await proven(alongside, world)
+    status = await until(lambda: alongside.status if alongside.status.running else None, "a status")
+    assert status.pid == replicate.child
+    await alongside.restart("the probe failed twice")
+    await until(lambda: replicate.child not in (0, status.pid), "another process")
+    assert not (await alongside.sync(world.databases.folder / "other.db", 1)).ok
+    await asyncio.to_thread(replicate.end, signal.SIGTERM)
+    await until(lambda: not alongside.status.running, "its end")
+    assert "palaver replicate" in alongside.status.reason
+
+
+async def test_refuses_what_cannot_be(world: World, replicate: Replicate, tmp_path: Path) -> None:
+    await until(lambda: replicate.child, "a child")
+    refused = {
+        "is already supervised by the process with pid": Replicate(world.databases.folder),
+        "PALAVER_REPLICA is off": Replicate(world.databases.folder, replica="off"),
+        "there is no folder": Replicate(tmp_path / "elsewhere"),
+        "is not a program": Replicate(world.databases.folder, litestream="/nowhere/litestream"),
+        "PALAVER_REPLICA_SECRET_ACCESS_KEY": Replicate(
+            world.databases.folder, replica="sftp://me:hidden@host/path"
+        ),
+    }
+    for reason, other in refused.items():
+        said = (await asyncio.to_thread(other.process.communicate, None, EXIT_TIMEOUT_S))[0]
+        assert reason in said
+        assert "Traceback" not in said
+        assert "hidden" not in said
+        assert other.process.returncode in (1, 2)
