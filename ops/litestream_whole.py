@@ -17,7 +17,11 @@ from ops.litestream_place import LitestreamPlace
 from ops.litestream_target import Target
 
 LOOK_S = 1.0
-AGAIN_S = 10.0
+AGAIN_S = 5.0
+# A run waits long between its tries while the store is down, and does not notice that it is back. So the first may
+# not take long, and each next one twice as long: a large file over a slow line gets its time as well.
+TRY_MIN_S = 15.0
+TRY_MAX_S = 4 * 3600.0
 KILL_PATIENCE_S = 0.5
 
 logger = logging.getLogger("palaver.litestream")
@@ -33,6 +37,7 @@ class WholeCopies:
         self._target = target
         self._place = place
         self._files = files
+        self._try_s = TRY_MIN_S
 
     @asynccontextmanager
     async def underway(self, binary: Path, made: asyncio.Event) -> AsyncIterator[None]:
@@ -49,8 +54,10 @@ class WholeCopies:
         while True:
             for path in self._files.exchanged:
                 if await self._copy(binary, path):
+                    self._try_s = TRY_MIN_S
                     made.set()
                 else:
+                    self._try_s = min(self._try_s * 2, TRY_MAX_S)
                     await asyncio.sleep(AGAIN_S)
             await asyncio.sleep(LOOK_S)
 
@@ -61,7 +68,10 @@ class WholeCopies:
         )
         self._files.hold_exchanged(path)
         try:
-            code, said = await self._run_once(binary, path)
+            async with asyncio.timeout(self._try_s):
+                code, said = await self._run_once(binary, path)
+        except TimeoutError:
+            code, said = 1, f"it took over {self._try_s:g} s"
         except OSError as error:
             code, said = 1, str(error)
         if code != 0:
