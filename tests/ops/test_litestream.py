@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -163,3 +164,17 @@ async def test_a_stop_is_bounded_when_the_process_does_not_answer(tmp_path: Path
         await litestream.stop()
         assert time.monotonic() - began_s < 5
         assert not alive(pid)
+
+
+async def test_a_restart_heals_a_litestream_that_lost_its_own_folder(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    world.databases.write("main", "one")
+    async with world.supervised() as litestream:
+        await world.proven()
+        shutil.rmtree(tmp_path / "data/.main.db-litestream")
+        world.databases.write("main", "two")
+        outcome = await litestream.sync(world.databases.path(), 5)
+        assert (outcome.ok, "500" in outcome.reason) == (False, True)
+        await litestream.restart("the probe failed twice")
+        await world.proven()
+    assert world.restored("main", tmp_path / "restored.db") == ["one", "two"]
