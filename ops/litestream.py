@@ -28,7 +28,7 @@ PAUSE_MIN_S = 0.25
 PAUSE_MAX_S = 30.0
 WELL_S = 60.0
 # A restart needs no last copying: the next process goes on where this one stood.
-RESTART_PATIENCE_S = 2.0
+RESTART_PATIENCE_S = 0.5
 KILL_PATIENCE_S = 1.0
 # Of the time that a stop may take, what is kept for ending the process.
 STOP_RESERVE_S = 0.8
@@ -87,7 +87,7 @@ class Litestream:
         try:
             while not self._stopping:
                 await self._life()
-            self._files.close()
+            self._let_files_go()
         finally:
             self._lock.release()
             await self._socket.close()
@@ -159,6 +159,7 @@ class Litestream:
                 return
             child = await self._start(self._binary, files)
             try:
+                self._lock.note_child(child.pid)
                 await child.answers(self._socket, lambda: self._stopping)
                 self._tell_running(child, files)
                 await self._watch(child, files)
@@ -171,9 +172,7 @@ class Litestream:
         config = litestream_config.render(self._settings, self._target, files, self._place.socket)
         litestream_config.write(self._place.config, config)
         arguments = ("replicate", "-config", str(self._place.config))
-        child = await LitestreamChild.start(binary, arguments, self._target.environment, self._target.secrets)
-        self._lock.note_child(child.pid)
-        return child
+        return await LitestreamChild.start(binary, arguments, self._target.environment, self._target.secrets)
 
     async def _watch(self, child: LitestreamChild | None, files: Sequence[Path]) -> None:
         """Return when there is to be another process, or none; raises Ended if this one ends by itself."""
@@ -241,6 +240,13 @@ class Litestream:
             for task in waiting:
                 task.cancel()
         self._wake.clear()
+
+    def _let_files_go(self) -> None:
+        try:
+            self._files.close()
+        except OSError as error:
+            # The next start takes it that we died, and looks more closely.
+            logger.warning("Could not note the end of replication: %s", error)
 
     def _tell_running(self, child: LitestreamChild, files: Sequence[Path]) -> None:
         self._status = LitestreamStatus(

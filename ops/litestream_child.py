@@ -94,6 +94,7 @@ class LitestreamChild:
 
     async def end(self, first_s: float, second_s: float) -> None:
         """End it: SIGTERM, after `first_s` another one, which stops its last copying, after `second_s` more SIGKILL."""
+        self._log.ending = True
         with contextlib.suppress(ProcessLookupError):
             for number, patience_s in (
                 (signal.SIGTERM, first_s),

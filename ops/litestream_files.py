@@ -68,7 +68,7 @@ class SupervisedFiles:
     @property
     def exchanged(self) -> tuple[Path, ...]:
         """Return the files that need a whole new copy before they may be replicated again."""
-        return tuple(sorted(self._exchanged & set(self.present())))
+        return tuple(sorted(self._exchanged & set(self.present()))) if self._exchanged else ()
 
     def present(self) -> tuple[Path, ...]:
         """Return the files that there are, in order."""

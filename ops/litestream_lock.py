@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -78,8 +79,16 @@ class SupervisorLock:
 
 def _is_ours(pid: int, folder: Path) -> bool:
     """Tell by its command line whether a process is a litestream of this folder: its number may be another's by now."""
+    words = _command_line(pid)
+    return b"replicate" in words and os.fsencode(folder) + b"/" in words
+
+
+def _command_line(pid: int) -> bytes:
+    """Return what a process was started as, empty for none. Where there is no /proc, on macOS, `ps` knows it."""
+    if not (PROC / "self").exists():
+        ps = ("ps", "-ww", "-o", "command=", "-p", str(pid))
+        return subprocess.run(ps, capture_output=True, check=False).stdout  # noqa: S603 - a number alone is put in
     try:
-        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return (PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
-        return False
-    return b"replicate" in words and any(word.startswith(os.fsencode(folder) + b"/") for word in words)
+        return b""

@@ -31,10 +31,14 @@ logger = logging.getLogger("palaver.litestream")
 
 
 class LitestreamLog:
-    """Reads one child's standard error to its end. `secrets` are what must never be seen, the longest first."""
+    """Reads one child's standard error to its end. `secrets` are what must never be seen, the longest first.
+
+    Once `ending` is set, what it says is of no more weight: that it was interrupted, for each file a line.
+    """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
+        self.ending = False
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
     @property
@@ -78,4 +82,4 @@ class LitestreamLog:
         extra = {
             f"{key}_" if key in _TAKEN else key: value for key, value in fields.items() if key not in _OWN
         }
-        logger.log(level, "%s", said, extra=extra)
+        logger.log(logging.DEBUG if self.ending else level, "%s", said, extra=extra)

@@ -16,7 +16,8 @@ from tests.ops.litestream_world import World, alive
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until, until_awaited
 
-EXIT_TIMEOUT_S = 20.0
+EXIT_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 60.0
 
 
 class Replicate:
@@ -85,21 +86,16 @@ async def proven(alongside: LitestreamAlongside, world: World) -> None:
     async def synced() -> bool:
         return (await alongside.sync(world.databases.path(), 5)).ok
 
-    await until_awaited(synced, "a sync", 30)
+    await until_awaited(synced, "a sync", START_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_ends_well_with_everything_on_the_replica(
-    world: World,
-    replicate: Replicate,
-    alongside: LitestreamAlongside,
-    tmp_path: Path,
-    number: signal.Signals,
+    world: World, replicate: Replicate, alongside: LitestreamAlongside, tmp_path: Path
 ) -> None:
     await proven(alongside, world)
     world.databases.write("main", "two")
     child = replicate.child
-    code, said = await asyncio.to_thread(replicate.end, number)
+    code, said = await asyncio.to_thread(replicate.end, signal.SIGTERM)
     assert code == 0, said
     assert f"replicates {world.databases.folder} to {world.databases.folder}/replica" in said
     assert not alive(child)
@@ -134,13 +130,11 @@ async def test_a_server_alongside_sees_it_and_may_ask_for_a_fresh_process(
     assert "palaver replicate" in alongside.status.reason
 
 
-async def test_refuses_what_cannot_be(world: World, replicate: Replicate, tmp_path: Path) -> None:
-    await until(lambda: replicate.child, "a child")
+async def test_refuses_what_cannot_be(world: World, replicate: Replicate) -> None:
+    await until(lambda: replicate.child, "a child", START_TIMEOUT_S)
     refused = {
         "is already supervised by the process with pid": Replicate(world.databases.folder),
         "PALAVER_REPLICA is off": Replicate(world.databases.folder, replica="off"),
-        "there is no folder": Replicate(tmp_path / "elsewhere"),
-        "is not a program": Replicate(world.databases.folder, litestream="/nowhere/litestream"),
         "PALAVER_REPLICA_SECRET_ACCESS_KEY": Replicate(
             world.databases.folder, replica="sftp://me:hidden@host/path"
         ),
