@@ -57,7 +57,12 @@ class Settings(ReplicationSettings, frozen=True, kw_only=True):
         int, knob("bytes", "The size that a WAL file shrinks to when it starts anew.", minimum=0)
     ] = 64 * 1024 * 1024
     wal_autocheckpoint_pages: Annotated[
-        int, knob("pages", "The WAL is copied back when it has this many pages.", minimum=0)
+        int,
+        knob(
+            "pages",
+            "The WAL is copied back when it has this many pages; with replication, Litestream decides when.",
+            minimum=0,
+        ),
     ] = 10_000
     read_timeout_s: Annotated[
         float,

@@ -8,6 +8,9 @@ import msgspec
 
 from chat.knob import knob
 
+OFF = "off"
+"""The `replica` that copies nothing."""
+
 
 class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where copies go, how often, and how long anybody waits for them."""
@@ -98,3 +101,24 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             "and the server asks that one.",
         ),
     ] = "inside"
+    replica_probe_s: Annotated[
+        float,
+        knob(
+            "s",
+            "How often it is proven that copies arrive: a heartbeat is written, and must reach the replica.",
+            minimum=1.0,
+        ),
+    ] = 15.0
+    wal_bytes_max: Annotated[
+        int,
+        knob(
+            "bytes",
+            "A WAL larger than this is told by /readyz; where replication is down, the server copies it back itself.",
+            minimum=1024 * 1024,
+        ),
+    ] = 256 * 1024 * 1024
+
+    @property
+    def replicates(self) -> bool:
+        """Tell whether anything is to be replicated."""
+        return self.replica != OFF

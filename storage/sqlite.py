@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chat.commands import GetConversation, GetMessage, ListConversations, ListMembers, ReadHistory
 from chat.errors import Problem, Unknown
@@ -16,7 +16,8 @@ from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import Committed, Draft, Recovered, StoreFailed
 from chat.timeline import SWAPPED, Claim, Timeline
-from storage import batch, generations, migrate, reading, rows
+from storage import batch, checkpoint, generations, heartbeat, migrate, reading, rows
+from storage.checkpoint import Checkpoint
 from storage.connection import HeldConnection, Readers
 from storage.engine import sqlite3
 from storage.listing import listing
@@ -26,6 +27,7 @@ from storage.writing import Writing
 
 logger = logging.getLogger("palaver.storage")
 
+Result = TypeVar("Result")
 Identity = tuple[int, int, int, int]
 """Device and inode of the database file, and of its WAL."""
 
@@ -115,6 +117,14 @@ class SQLiteStore:
             raise StoreFailed(str(error)) from error
         self._writer = writer
 
+    async def beat(self, now_ms: int) -> None:
+        """Write the heartbeat row; raises StoreFailed where the file takes no writes."""
+        await self._look_after(lambda connection: heartbeat.beat(connection, now_ms))
+
+    async def checkpoint(self) -> Checkpoint:
+        """Copy the WAL back as far as nobody is disturbed; raises StoreFailed."""
+        return await self._look_after(checkpoint.passive)
+
     async def recover(
         self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
     ) -> Recovered:
@@ -163,6 +173,15 @@ class SQLiteStore:
     def sizes(self) -> tuple[int, int]:
         """Return the bytes of the database file and of its WAL."""
         return _size(self.path), _size(_wal_of(self.path))
+
+    async def _look_after(self, act: Callable[[Any], Result]) -> Result:
+        writer = self._writer
+        if writer is None or self._identity != _identity(self._path_text):
+            raise StoreFailed(f"{self.path.name} is not open, or no longer where it was")
+        try:
+            return await writer.run(act)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: it was closed while we waited for our turn
+            raise StoreFailed(str(error)) from error
 
     def _timeline_now(self) -> Timeline:
         return self._timeline

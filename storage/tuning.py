@@ -26,7 +26,8 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
             busy_timeout_ms=settings.busy_timeout_ms,
             cache_size_kib=settings.cache_size_kib,
             journal_size_limit_bytes=settings.journal_size_limit_bytes,
-            wal_autocheckpoint_pages=settings.wal_autocheckpoint_pages,
+            # Litestream copies the WAL back itself, and holds a read transaction: whoever else tried would only wait.
+            wal_autocheckpoint_pages=0 if settings.replicates else settings.wal_autocheckpoint_pages,
             query_only=query_only,
             slow_query_ms=settings.slow_query_ms,
         )

@@ -29,7 +29,7 @@ WANTED = {
     "mmap_size": 0,
     "cache_size": -8192,
     "journal_size_limit": 64 * 1024 * 1024,
-    "wal_autocheckpoint": 10_000,
+    "wal_autocheckpoint": 0,
     "query_only": 0,
 }
 
@@ -53,6 +53,11 @@ async def test_every_connection_is_tuned_when_it_is_made(tmp_path: Path) -> None
     )
     assert found == WANTED
     await connection.close()
+
+
+@pytest.mark.parametrize(("replica", "pages"), [("", 0), ("s3://bucket/here", 0), ("off", 10_000)])
+def test_who_is_replicated_leaves_checkpoints_to_litestream(replica: str, pages: int) -> None:
+    assert Tuning.of(Settings(replica=replica)).wal_autocheckpoint_pages == pages
 
 
 async def test_a_reader_cannot_write(tmp_path: Path) -> None:
