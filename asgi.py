@@ -25,12 +25,15 @@ from chat.ids import MAIN
 from chat.limits import TokenBuckets
 from chat.positions import Positions
 from chat.presence import Typing
+from chat.replication import NoReplicator, ReplicationReport
 from chat.routes import routes
 from chat.settings import Settings
 from chat.version import VERSION
 from chat.writer import Writer
 from ops.doctor import check_start
 from ops.metrics import FileGauges, Gauges, Metrics
+from ops.replicating import replication_of
+from ops.replication import Replication
 from storage.personas import PersonaFiles
 
 
@@ -59,8 +62,11 @@ async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
     check_start(settings)
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)
+    replication = replication_of(settings, files) if settings.replicates else None
     try:
-        core = await _core(settings, metrics, files)
+        core = await _core(settings, metrics, files, replication)
+        if replication is not None:
+            replication.start()
         sockets = Sockets(settings.shutdown_spread_s)
         app.state.core, app.state.sockets = core, sockets
         async with asyncio.TaskGroup() as tasks:
@@ -72,16 +78,22 @@ async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
             for file in core.files.values():
                 file.writer.close()
     finally:
+        # Litestream last: it copies what the files were closed with, and goes on from there at the next start.
         await files.close()
+        if replication is not None:
+            await replication.stop()
 
 
-async def _core(settings: Settings, metrics: Metrics, files: PersonaFiles) -> Core:
+async def _core(
+    settings: Settings, metrics: Metrics, files: PersonaFiles, replication: Replication | None
+) -> Core:
     hub = Hub(settings, metrics)
     broker = MemoryBroker()
     broker.listen(hub)
     store = await files.open(MAIN)
     reopened = partial(hub.end_all, lambda channel: channel.startswith(f"{MAIN}:"), INSUFFICIENT_STATE)
     opened = {MAIN: OpenFile(store, Writer(store, broker, metrics, settings, reopened))}
+    report = replication.report if replication is not None else partial(ReplicationReport, on=False)
     return Core(
         settings=settings,
         authenticator=Authenticator(settings, load_secret(settings)),
@@ -89,20 +101,25 @@ async def _core(settings: Settings, metrics: Metrics, files: PersonaFiles) -> Co
         hub=hub,
         broker=broker,
         observer=metrics,
+        replicator=replication or NoReplicator(),
+        replication=report,
         limiter=TokenBuckets(settings.command_rate_per_s, settings.command_burst),
         logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),
         typing=Typing(settings.typing_interval_s),
-        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened)),
+        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened, report())),
     )
 
 
-def _gauges(hub: Hub, files: PersonaFiles, opened: dict[str, OpenFile]) -> Gauges:
+def _gauges(
+    hub: Hub, files: PersonaFiles, opened: dict[str, OpenFile], replication: ReplicationReport
+) -> Gauges:
     sizes, generations = files.sizes(), files.generations()
     failing = any(file.writer.failure for file in opened.values())
     return Gauges(
         connections=len(hub.clients),
         subscriptions=hub.subscription_count,
         write_queue_depth=sum(file.writer.queue_depth for file in opened.values()),
+        replication=replication,
         files={
             name: FileGauges(database_bytes, wal_bytes, not failing, generations[name])
             for name, (database_bytes, wal_bytes) in sizes.items()

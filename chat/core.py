@@ -15,6 +15,7 @@ from chat.limits import TokenBuckets
 from chat.models import User
 from chat.observer import Observer
 from chat.presence import Typing
+from chat.replication import ReplicationReport, Replicator
 from chat.session import Session
 from chat.settings import Settings
 from chat.store import Store
@@ -39,6 +40,8 @@ class Core:
     hub: Hub
     broker: Broker
     observer: Observer
+    replicator: Replicator
+    replication: Callable[[], ReplicationReport]
     limiter: TokenBuckets
     logins: TokenBuckets
     typing: Typing
@@ -57,7 +60,7 @@ class Core:
 
     def health(self) -> list[PartHealth]:
         """Say how each part is, with the reason where one is not well."""
-        return [
+        writers = [
             PartHealth(
                 part=f"writer of {persona}",
                 ok=not file.writer.failure,
@@ -66,3 +69,4 @@ class Core:
             )
             for persona, file in self.files.items()
         ]
+        return [*writers, *self.replication().health()]

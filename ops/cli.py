@@ -11,7 +11,7 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
-from ops import doctor, migrate, replicate, serve, token
+from ops import doctor, migrate, replicate, serve, status, token
 from ops.tail import command as tail
 
 EXIT_USAGE = 2
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("migrate")(migrate.migrate)
 app.command("replicate")(replicate.replicate)
+app.command("status")(status.status)
 app.command("token")(token.token)
 app.command("tail")(tail.tail)
 app.command("doctor")(doctor.doctor)

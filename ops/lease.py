@@ -82,10 +82,13 @@ class Lease:
         """Tell whether it is held, but was not renewed for so long that another machine may take it."""
         return self.state == HELD and self._clock() - self._renewed_s > self._ttl_s
 
-    async def run(self) -> None:
-        """Take it as soon as it may be had and renew it, until cancelled."""
+    async def run(self, changed: Callable[[], None] = lambda: None) -> None:
+        """Take it as soon as it may be had and renew it, until cancelled; call `changed` when its state is another."""
         while True:
+            before = self.state, self.trouble
             await self.check()
+            if (self.state, self.trouble) != before:
+                changed()
             await asyncio.sleep(self._ttl_s / RENEWALS_PER_TTL)
 
     async def check(self) -> bool:

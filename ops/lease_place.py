@@ -14,39 +14,41 @@ from chat.settings import Settings
 from ops.lease_bucket import BucketObject
 from ops.lease_folder import FolderObject
 from ops.lease_object import NAME, LeaseObject
+from ops.litestream_target import Target, target_of
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-OFF = "off"
-FOLDER = "replica"
 REGION = "us-east-1"
 CONNECT_TIMEOUT_S = 2
 ANSWER_TIMEOUT_S = 4
 
 
 def lease_object(settings: Settings) -> LeaseObject | None:
-    """Return the object of the replica that the settings name; None where nothing here can reach its kind of store."""
-    url = urlsplit(settings.replica)
-    if not url.scheme:
-        return FolderObject(Path(settings.replica or Path(settings.data) / FOLDER).absolute())
-    opened = _KINDS.get(url.scheme)
-    return opened(url, settings) if opened else None
+    """Return the object of the replica that the settings name; None where nothing here can reach its kind of store.
+
+    Raises BadSetting for a place that Litestream could not write to either.
+    """
+    target = target_of(settings)
+    opened = _KINDS.get(target.scheme)
+    return opened(target, settings) if opened else None
 
 
-def _folder(url: SplitResult, _settings: Settings) -> LeaseObject:
-    return FolderObject(Path(url.netloc + url.path).absolute())
+def _folder(target: Target, _settings: Settings) -> LeaseObject:
+    return FolderObject(Path(target.place))
 
 
-def _s3(url: SplitResult, settings: Settings) -> LeaseObject:
+def _s3(target: Target, settings: Settings) -> LeaseObject:
+    url, environment = urlsplit(target.place), target.environment
     asked = parse_qs(url.query)
     endpoint = settings.replica_endpoint or asked.get("endpoint", [""])[0]
     if endpoint and "://" not in endpoint:
         endpoint = f"https://{endpoint}"
     named = {
         "endpoint": endpoint,
-        "access_key_id": settings.replica_access_key_id,
-        "secret_access_key": settings.replica_secret_access_key,
+        "access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
+        "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
+        "session_token": environment.get("AWS_SESSION_TOKEN"),
     }
     store = S3Store(
         url.netloc,
@@ -58,11 +60,15 @@ def _s3(url: SplitResult, settings: Settings) -> LeaseObject:
     return BucketObject(store, _key(url))
 
 
-def _google(url: SplitResult, _settings: Settings) -> LeaseObject:
-    return BucketObject(GCSStore(url.netloc, client_options=_client(), retry_config=_once()), _key(url))
+def _google(target: Target, _settings: Settings) -> LeaseObject:
+    url, credentials = urlsplit(target.place), target.environment.get("GOOGLE_APPLICATION_CREDENTIALS")
+    named = {"application_credentials": credentials} if credentials else {}
+    store = GCSStore(url.netloc, client_options=_client(), retry_config=_once(), **named)  # type: ignore[arg-type]
+    return BucketObject(store, _key(url))
 
 
-def _azure(url: SplitResult, settings: Settings) -> LeaseObject:
+def _azure(target: Target, settings: Settings) -> LeaseObject:
+    url = urlsplit(target.place)
     account, _, container = url.netloc.rpartition("@")
     store = AzureStore(
         container,
@@ -90,7 +96,7 @@ def _once() -> RetryConfig:
     return {"max_retries": 0}
 
 
-_KINDS: dict[str, Callable[[SplitResult, Settings], LeaseObject]] = {
+_KINDS: dict[str, Callable[[Target, Settings], LeaseObject]] = {
     "file": _folder,
     "s3": _s3,
     "gs": _google,

@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from chat.errors import CATALOGUE, DISCONNECTS
+from chat.replication import ReplicationReport
+from ops.metrics_replication import families as replication_families
 
 OUTCOMES = ("recovered", "reload", "too_many", "beyond_top")
 SECONDS = (
@@ -45,6 +47,7 @@ class Gauges(msgspec.Struct, frozen=True):
     subscriptions: int
     write_queue_depth: int
     files: Mapping[str, FileGauges]
+    replication: ReplicationReport = ReplicationReport(on=False)
 
 
 _PER_FILE: tuple[tuple[str, str, Callable[[FileGauges], float]], ...] = (
@@ -184,6 +187,7 @@ def _state(gauges: Gauges) -> Iterator[Metric]:
         for file, state in gauges.files.items():
             family.add_metric((file,), value(state))
         yield family
+    yield from replication_families(gauges.replication)
 
 
 def _counter(

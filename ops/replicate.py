@@ -12,10 +12,12 @@ import typer
 
 from chat.settings import Settings
 from ops import litestream_binary, place
+from ops.fenced import Fenced
 from ops.litestream import Litestream
 from ops.litestream_lock import SupervisedElsewhere
 from ops.litestream_target import is_off, target_of
 from ops.logs import configure
+from ops.replicating import leased
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -48,10 +50,10 @@ def replicate() -> None:
         print(f"palaver replicate: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)
-    asyncio.run(_until_told(litestream))
+    asyncio.run(_until_told(leased(settings, litestream)))
 
 
-async def _until_told(litestream: Litestream) -> None:
+async def _until_told(litestream: Fenced) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,6 +12,7 @@ import typer
 
 from chat.auth import load_secret, mint
 from chat.settings import BadSetting, Settings
+from ops.litestream_target import target_of
 from ops.logs import configure
 from ops.server import serve as run
 from ops.server_options import ServerOptions
@@ -67,6 +68,7 @@ def _greet(settings: Settings, address: tuple[str, int]) -> None:
     host, port = address
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"Palaver serves {base} from {Path(settings.data).resolve()}", flush=True)
+    print(_replication(settings), flush=True)
     if "HS256" not in settings.jwt_algorithms:
         return
     secret = load_secret(settings)
@@ -75,6 +77,16 @@ def _greet(settings: Settings, address: tuple[str, int]) -> None:
         for user in DEMO_USERS
     ]
     print(_lines(base, f"{_folder(settings)}{_command()} token", _command(), *tokens), flush=True)
+
+
+def _replication(settings: Settings) -> str:
+    if not settings.replicates:
+        return "Nothing is replicated (PALAVER_REPLICA=off): what this disk loses is lost."
+    place = target_of(settings).shown
+    alongside = settings.replicate == "alongside"
+    return f"Every commit is copied to {place}" + (
+        " by palaver replicate, once that runs" if alongside else ""
+    )
 
 
 def _folder(settings: Settings) -> str:

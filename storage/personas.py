@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chat.errors import Unknown
@@ -18,6 +19,7 @@ class PersonaFiles:
         self._settings = settings
         self._observer = observer
         self._open: dict[str, SQLiteStore] = {}
+        self._paths: dict[str, Path] = {}
 
     async def open(self, persona: str) -> SQLiteStore:
         """Open a persona's file, once; see SQLiteStore.open for what it raises."""
@@ -27,7 +29,16 @@ class PersonaFiles:
             store = SQLiteStore(persona, path, self._settings, self._observer)
             await store.open()
             self._open[persona] = store
+            self._paths[persona] = path
         return store
+
+    def opened(self) -> Mapping[str, SQLiteStore]:
+        """Return the open files by persona."""
+        return self._open
+
+    def paths(self) -> Sequence[Path]:
+        """Return the path of every file that was opened, closed ones too: their last commits are still to be copied."""
+        return tuple(self._paths.values())
 
     async def close(self) -> None:
         """Close every file, the last opened first."""

@@ -14,6 +14,8 @@ from ops.migrate import EXIT_FAILED as MIGRATE_FAILED
 from ops.migrate import EXIT_PENDING
 from ops.replicate import EXIT_FAILED as REPLICATE_FAILED
 from ops.server import EXIT_FAILED, EXIT_FORCED, EXIT_OK
+from ops.status import EXIT_NOT_RUNNING as STATUS_NOT_RUNNING
+from ops.status import EXIT_UNWELL as STATUS_UNWELL
 from ops.tail.ending import ExitCode
 from ops.token import EXIT_USAGE
 from tests.docs.generated import table
@@ -42,6 +44,12 @@ EXITS: dict[str, Exits] = {
         0: "Stopped as asked, by Ctrl-C or SIGTERM.",
         REPLICATE_FAILED: "Refused: another process supervises already, or there is no litestream that can be used.",
         EXIT_USAGE: USAGE,
+    },
+    "status": {
+        0: "Everything is well.",
+        STATUS_UNWELL: "Something is not, or the server refused to tell.",
+        EXIT_USAGE: USAGE,
+        STATUS_NOT_RUNNING: "No server runs there.",
     },
     "token": {0: "The tokens are printed.", EXIT_USAGE: USAGE},
     "tail": {

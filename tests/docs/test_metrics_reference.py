@@ -5,11 +5,17 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from chat.replication import STARTING, Replica, ReplicationReport
 from ops.metrics import OUTCOMES, FileGauges, Gauges, Metrics
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
+REPLICA = Replica(file="main.db", state=STARTING, since_ms=0, target="")
 GAUGES = Gauges(
-    connections=0, subscriptions=0, write_queue_depth=0, files={"main.db": FileGauges(0, 0, True, 1)}
+    connections=0,
+    subscriptions=0,
+    write_queue_depth=0,
+    files={"main.db": FileGauges(0, 0, True, 1)},
+    replication=ReplicationReport(on=True, files=[REPLICA]),
 )
 SERIES = ("_bucket", "_count", "_sum")
 

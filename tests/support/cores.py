@@ -10,6 +10,7 @@ from chat.hub import Hub
 from chat.limits import TokenBuckets
 from chat.observer import NullObserver
 from chat.presence import Typing
+from chat.replication import NoReplicator, ReplicationReport
 from chat.settings import Settings
 from chat.store import Store
 from chat.writer import Writer
@@ -32,6 +33,8 @@ def core_on(store: FakeStore, **settings: Any) -> Core:
         hub=hub,
         broker=broker,
         observer=observer,
+        replicator=NoReplicator(),
+        replication=lambda: ReplicationReport(on=False),
         limiter=TokenBuckets(knobs.command_rate_per_s, knobs.command_burst),
         logins=TokenBuckets(knobs.login_rate_per_s, knobs.login_burst),
         typing=Typing(knobs.typing_interval_s),

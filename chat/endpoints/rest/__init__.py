@@ -7,7 +7,7 @@ from collections import defaultdict
 from starlette.routing import Route
 
 from chat.endpoints.operation import Operation
-from chat.endpoints.rest import attention, conversations, events, members, messages, status
+from chat.endpoints.rest import attention, conversations, events, members, messages, replication, status
 from chat.endpoints.rest.resource import Resource
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -17,6 +17,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS,
     *attention.OPERATIONS,
     *status.OPERATIONS,
+    *replication.OPERATIONS,
 )
 
 

@@ -1,0 +1,101 @@
+"""Puts replication together from the settings: supervisor, lease, probe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chat.settings import Settings
+from ops.fenced import Fenced, Leased, Unleased
+from ops.holder import this_process
+from ops.lease import Lease
+from ops.lease_object import LeaseObject, ObjectFailed
+from ops.lease_place import lease_object
+from ops.litestream_place import LitestreamPlace
+from ops.litestream_socket import LitestreamSocket, SocketFailed
+from ops.litestream_status import Supervisor
+from ops.litestream_target import target_of
+from ops.replication import Replication
+from ops.supervisor import supervisor_of
+from storage.personas import PersonaFiles
+
+LOOK_TIMEOUT_S = 4.0
+CHILD_TIMEOUT_S = 2.0
+PORTS = {"sftp": 22, "webdav": 80, "webdavs": 443, "nats": 4222}
+
+
+def replication_of(settings: Settings, files: PersonaFiles) -> Replication:
+    """Make the replication of a server's files; raises BadSetting for a target that cannot be one. Not for `off`."""
+    due = asyncio.Event()
+    return Replication(
+        settings,
+        fenced_of(settings, supervisor_of(settings, files.paths), due.set),
+        target_of(settings).shown,
+        files.opened,
+        _child_answers(settings),
+        due,
+    )
+
+
+def fenced_of(settings: Settings, supervisor: Supervisor, changed: Callable[[], None]) -> Fenced:
+    """Put the lease before a supervisor, unless that one works in another process, which holds the lease."""
+    stored = lease_object(settings)
+    if settings.replicate == "alongside" and stored is not None:
+        return Unleased(supervisor, _reads(stored))
+    return leased(settings, supervisor, changed)
+
+
+def leased(settings: Settings, supervisor: Supervisor, changed: Callable[[], None] = lambda: None) -> Fenced:
+    """Put the lease before a supervisor, where the store can hold one."""
+    stored = lease_object(settings)
+    if stored is None:
+        return Unleased(supervisor, _connects(settings.replica))
+    return Leased(supervisor, Lease(stored, this_process(Path(settings.data))), changed)
+
+
+def _child_answers(settings: Settings) -> Callable[[], Awaitable[bool]]:
+    path = LitestreamPlace(settings).socket
+
+    async def answers() -> bool:
+        socket = LitestreamSocket(path)
+        try:
+            await socket.info(CHILD_TIMEOUT_S)
+        except SocketFailed:
+            return False
+        finally:
+            await socket.close()
+        return True
+
+    return answers
+
+
+def _reads(stored: LeaseObject) -> Callable[[], Awaitable[str]]:
+    async def look() -> str:
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await stored.read()
+        except (ObjectFailed, TimeoutError) as error:
+            return str(error) or f"no answer within {LOOK_TIMEOUT_S:g} s"
+        return ""
+
+    return look
+
+
+def _connects(url: str) -> Callable[[], Awaitable[str]]:
+    parts = urlsplit(url)
+    port = parts.port or PORTS.get(parts.scheme)
+
+    async def look() -> str:
+        if not parts.hostname or port is None:
+            return ""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(parts.hostname, port)
+        except (OSError, TimeoutError) as error:
+            return f"{parts.hostname}:{port}: {str(error) or 'no answer'}"
+        writer.close()
+        return ""
+
+    return look
