@@ -28,7 +28,7 @@ _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import PutMode, UpdateVersion
 
 Store = S3Store | GCSStore | AzureStore
 
@@ -64,10 +64,11 @@ class BucketObject:
 
     async def replace(self, body: bytes, tag: str) -> str | None:
         """Write it over the state `tag`; see LeaseObject."""
-        e_tag, _, version = tag.partition(TAG_SEPARATOR)
+        names = dict(zip(("e_tag", "version"), tag.split(TAG_SEPARATOR), strict=True))
+        known: UpdateVersion = {name: value for name, value in names.items() if value}  # type: ignore[assignment]
         with _told():
             try:
-                return await self._put(body, {"e_tag": e_tag, "version": version or None})
+                return await self._put(body, known)
             except (AlreadyExistsError, PreconditionError):
                 return None
             except (NotSupportedError, NotImplementedError):
