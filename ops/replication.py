@@ -66,6 +66,7 @@ class Replication:
         self._child_answers = child_answers
         self._due = due
         self._guard = WalGuard(settings, stores, self._state_of, self._litestream_pids)
+        self._first_since_ms = supervisor.status.since_ms
         self._courses: dict[str, Course] = {}
         self._groups: dict[str, GroupSync] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -135,11 +136,16 @@ class Replication:
     async def _started(self) -> None:
         """Wait until Litestream runs, or has had its time, or something is known to be wrong."""
         deadline_s = time.monotonic() + START_S
-        while not self._supervisor.status.running and time.monotonic() < deadline_s:
+        while self._is_waiting() and time.monotonic() < deadline_s:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_STEP_S):
                     await self._due.wait()
                     return
+
+    def _is_waiting(self) -> bool:
+        """Tell whether Litestream did not run yet, and nothing keeps it from it but time."""
+        status = self._supervisor.status
+        return not status.running and status.since_ms <= self._first_since_ms
 
     async def _round(self) -> bool:
         """Prove every file, and judge; tell whether all is well."""
@@ -195,7 +201,7 @@ class Replication:
             return
         elif trouble:
             course.become(DOWN, f"the replica cannot be written to: {trouble}")
-        elif not course.alarmed or course.young:
+        elif not course.alarmed or (course.young and (status.running or self._is_waiting())):
             course.wait()
         elif not status.running:
             course.become(DOWN, status.reason)

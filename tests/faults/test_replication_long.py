@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.replication import DOWN, STALLED
+from chat.replication import DOWN, REPLICATING, STALLED
 from tests.faults import disks
 from tests.support.replicated import ALARM_S, CAUGHT_UP_S, Replicated
 from tests.support.s3 import S3Server
@@ -118,8 +118,10 @@ async def test_a_bucket_that_is_gone_is_told_and_caught_up_with(server: Replicat
     async with server.talking():
         watch = Stopwatch()
         s3.bucket.rename(s3.folder / "elsewhere")
+        await s3.restart()
         await alarmed(server, watch, DOWN, "NoSuchBucket")
         (s3.folder / "elsewhere").rename(s3.bucket)
+        await s3.restart()
         await mended(server, Stopwatch())
 
 
@@ -129,6 +131,7 @@ async def test_a_bucket_that_never_was_is_told(tmp_path: Path, s3: S3Server) -> 
     async with Replicated.start(tmp_path / "data", **settings) as server, server.talking():
         await alarmed(server, watch, DOWN, "NoSuchBucket")
         (s3.folder / "mistyped").mkdir()
+        await s3.restart()
         await mended(server, Stopwatch())
 
 
@@ -279,6 +282,15 @@ async def test_a_reader_that_does_not_end_is_told_by_its_pid(server: Replicated)
         reader.kill()
         reader.wait()
     await until_awaited(over, "the end of the alarm", ALARM_S)
+
+
+async def test_a_dead_process_of_this_machine_is_followed_at_once(tmp_path: Path) -> None:
+    place = tmp_path / "shared"
+    async with Replicated.start(tmp_path / "first", replica=place) as first:
+        await first.until_state(REPLICATING)
+        await first.server.kill()
+        async with Replicated.start(tmp_path / "second", replica=place) as second:
+            await second.until_state(REPLICATING, timeout_s=10.0)
 
 
 def reading(server: Replicated) -> subprocess.Popen[bytes]:

@@ -91,6 +91,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once, and give no time to start."""
     monkeypatch.setattr(truth, "FAILED_PROBE_S", 0.01)
     monkeypatch.setattr(replication_course, "START_S", 0.0)
+    monkeypatch.setattr(truth, "START_S", 0.0)
 
 
 @asynccontextmanager
