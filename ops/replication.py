@@ -156,10 +156,18 @@ class Replication:
             self._restart_pause_s = RESTART_PAUSE_S
             return True
         trouble = await self._supervisor.trouble()
+        mute = not trouble and await self._is_mute(courses)
         for course in courses:
+            if mute:
+                course.give_up()
             self._judge(course, trouble)
-        await self._mend(courses, trouble)
+        await self._mend(courses, trouble, mute=mute)
         return False
+
+    async def _is_mute(self, courses: Sequence[Course]) -> bool:
+        """Tell whether Litestream, which left a sync without an answer, answers nothing else either."""
+        left = any(course.failures and course.slow for course in courses)
+        return left and self._supervisor.status.running and not await self._child_answers()
 
     async def _prove(self, persona: str, store: ReplicatedStore) -> None:
         course = self._course(persona, store)
@@ -214,14 +222,14 @@ class Replication:
                 level, "replication of %s is %s", course.path.name, course.state, extra={"reason": reason}
             )
 
-    async def _mend(self, courses: Sequence[Course], trouble: str) -> None:
+    async def _mend(self, courses: Sequence[Course], trouble: str, *, mute: bool) -> None:
         """Start Litestream anew where it is stuck: it runs, the replica answers, and proofs fail all the same."""
         stuck = [course for course in courses if course.state == STALLED and not course.missed_beats]
         now_s = time.monotonic()
         if trouble or not stuck or now_s < self._restart_after_s:
             return
         patient = all(course.slow and now_s - course.unproven_since_s < SLOW_RESTART_S for course in stuck)
-        if patient and await self._child_answers():
+        if patient and not mute:
             return
         self._restart_after_s = now_s + self._restart_pause_s
         self._restart_pause_s = min(2 * self._restart_pause_s, RESTART_PAUSE_MAX_S)

@@ -80,6 +80,11 @@ class Course:
         self.failures += 1
         self._failure, self.slow = reason, slow
 
+    def give_up(self) -> None:
+        """Be patient no longer with a failure: there will be no answer."""
+        if self.failures:
+            self.failures = max(self.failures, FAILURES_MAX)
+
     def beat(self, failure: str) -> None:
         """Note that a heartbeat was written, or why not."""
         self.missed_beats = self.missed_beats + 1 if failure else 0

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -242,9 +243,8 @@ async def test_a_wal_over_its_limit_is_told_and_copied_back_while_replication_is
     settings = s3.settings() | {"wal_bytes_max": MIB, "journal_size_limit_bytes": 0}
     async with Replicated.start(tmp_path / "data", **settings) as server:
         await server.replicating()
-        reader = reading(server)
         wal = server.server.data_dir / "main.db-wal"
-        try:
+        with reading(server):
             async with server.talking():
                 pid = (await server.report()).litestream.pid
                 os.kill(pid, signal.SIGSTOP)
@@ -258,13 +258,9 @@ async def test_a_wal_over_its_limit_is_told_and_copied_back_while_replication_is
                 watch.lap("grown")
                 await until_awaited(told, "the alarm about the WAL", ALARM_S)
                 watch.lap("told")
-        finally:
-            reader.kill()
-            reader.wait()
 
 
 async def test_a_reader_that_does_not_end_is_told_by_its_pid(server: Replicated) -> None:
-    reader = reading(server)
     watch = Stopwatch()
 
     async def told() -> bool:
@@ -274,13 +270,10 @@ async def test_a_reader_that_does_not_end_is_told_by_its_pid(server: Replicated)
     async def over() -> bool:
         return not await told()
 
-    try:
+    with reading(server) as reader:
         async with server.talking():
             await until_awaited(told, "the alarm about the reader", ALARM_S)
             watch.lap("told")
-    finally:
-        reader.kill()
-        reader.wait()
     await until_awaited(over, "the end of the alarm", ALARM_S)
 
 
@@ -293,13 +286,17 @@ async def test_a_dead_process_of_this_machine_is_followed_at_once(tmp_path: Path
             await second.until_state(REPLICATING, timeout_s=10.0)
 
 
-def reading(server: Replicated) -> subprocess.Popen[bytes]:
-    """Start a process that reads the database in one transaction, and return it when it does."""
+@contextmanager
+def reading(server: Replicated) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a process read the database in one transaction all the while."""
     database = server.server.data_dir / "main.db"
-    process = subprocess.Popen([sys.executable, "-c", READER, str(database)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"reading\n"
-    return process
+    with subprocess.Popen([sys.executable, "-c", READER, str(database)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"reading\n"
+            yield process
+        finally:
+            process.kill()
 
 
 async def grow(server: Replicated, wal: Path, size_bytes: int) -> None:
