@@ -29,6 +29,7 @@ from chat.replication import NoReplicator, ReplicationReport
 from chat.routes import routes
 from chat.settings import Settings
 from chat.version import VERSION
+from chat.watermark import Watermark
 from chat.writer import Writer
 from ops.doctor import check_start
 from ops.metrics import FileGauges, Gauges, Metrics
@@ -72,9 +73,11 @@ async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
         async with asyncio.TaskGroup() as tasks:
             for file in core.files.values():
                 tasks.create_task(file.writer.run())
-            positions = tasks.create_task(Positions(core).run())
+            watching = [tasks.create_task(Positions(core).run())]
+            watching += [tasks.create_task(file.watermark.run()) for file in core.files.values()]
             yield State(drain=sockets.drain)
-            positions.cancel()
+            for task in watching:
+                task.cancel()
             for file in core.files.values():
                 file.writer.close()
     finally:
@@ -92,7 +95,10 @@ async def _core(
     broker.listen(hub)
     store = await files.open(MAIN)
     reopened = partial(hub.end_all, lambda channel: channel.startswith(f"{MAIN}:"), INSUFFICIENT_STATE)
-    opened = {MAIN: OpenFile(store, Writer(store, broker, metrics, settings, reopened))}
+    replicator = replication or NoReplicator()
+    watermark = Watermark(MAIN, store, replicator, broker, metrics, settings)
+    writer = Writer(store, broker, metrics, settings, reopened, watermark.note)
+    opened = {MAIN: OpenFile(store, writer, watermark)}
     report = replication.report if replication is not None else partial(ReplicationReport, on=False)
     return Core(
         settings=settings,
@@ -101,7 +107,7 @@ async def _core(
         hub=hub,
         broker=broker,
         observer=metrics,
-        replicator=replication or NoReplicator(),
+        replicator=replicator,
         replication=report,
         limiter=TokenBuckets(settings.command_rate_per_s, settings.command_burst),
         logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),

@@ -11,12 +11,17 @@ from chat.store import Committed
 
 
 class Ephemeral(msgspec.Struct, frozen=True):
-    """Something that is shown now or never: `topic` is typing or read; the sender's own connections are spared it."""
+    """Something that is shown now or never: `topic` is typing, read or replicated.
+
+    What a `user` did is spared his own connections; what nobody did (`user` empty) is for all.
+    """
 
     channel: str
     topic: str
-    user: str
+    user: str = ""
     read_seq: int | None = None
+    epoch: str | None = None
+    replicated_seq: int | None = None
 
 
 class Listener(Protocol):

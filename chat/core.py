@@ -19,15 +19,17 @@ from chat.replication import ReplicationReport, Replicator
 from chat.session import Session
 from chat.settings import Settings
 from chat.store import Store
+from chat.watermark import Watermark
 from chat.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """One database file that is open: what reads it, and what writes it."""
+    """One database file that is open: what reads it, what writes it, and how far its copy is."""
 
     store: Store
     writer: Writer
+    watermark: Watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from chat.commands import (
     check_user,
     encode_json,
 )
-from chat.errors import BadRequest, LimitExceeded, NotAvailable
+from chat.errors import BadRequest, LimitExceeded
 from chat.models import Json, User
 from chat.settings import Settings
 from chat.store import Draft
@@ -40,7 +40,7 @@ class Drafter:
         self._settings = settings
 
     def draft(self, user: User, command: WriteCommand) -> Draft:
-        """Check `command`; raises BadRequest, TooLarge, LimitExceeded or NotAvailable."""
+        """Check `command`; raises BadRequest, TooLarge or LimitExceeded."""
         match command:
             case SendMessage():
                 return self._send(user, command)
@@ -62,8 +62,6 @@ class Drafter:
             raise BadRequest("a message has content or attachments")
         if command.role != "user" and ASSISTANT not in user.scopes:
             raise BadRequest("only a token with the scope `assistant` may set role")
-        if command.durability != "committed":
-            raise NotAvailable("this server offers the durability `committed`")
         attachments = self._attachments(command.attachments)
         metadata = self._metadata(command.metadata)
         fingerprint = _digest(command.content, command.content_type, command.reply_to, attachments, metadata)

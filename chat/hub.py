@@ -219,15 +219,12 @@ class Hub:
 
     def ephemeral(self, notice: Ephemeral) -> None:
         """Hand on what passes by, to whoever asked for its topic; the sender's own connections are spared it."""
-        data: dict[str, Any] = {"type": notice.topic, "conversation_id": notice.channel, "user": notice.user}
-        if notice.read_seq is not None:
-            data["read_seq"] = notice.read_seq
         wanted = [
             subscription
             for subscription in self._channels.get(notice.channel, ())
             if notice.topic in subscription.wish.ephemeral and subscription.client.user.id != notice.user
         ]
-        self._push(wanted, lambda wire: wire.notice(notice.channel, data))
+        self._push(wanted, lambda wire: wire.notice(notice.channel, _data_of(notice)))
 
     def _event(self, event: AnyEvent) -> None:
         subscriptions = self._channels.get(event.conversation_id)
@@ -298,3 +295,14 @@ class Hub:
         elif subscription.live and not subscription.channel.startswith(USER_CHANNEL):
             client = subscription.client
             self._tell(subscription, lambda wire: wire.left(subscription.channel, client))
+
+
+def _data_of(notice: Ephemeral) -> dict[str, Any]:
+    data: dict[str, Any] = {"type": notice.topic, "conversation_id": notice.channel}
+    if notice.user:
+        data["user"] = notice.user
+    for name in ("read_seq", "epoch", "replicated_seq"):
+        value = getattr(notice, name)
+        if value is not None:
+            data[name] = value
+    return data

@@ -168,7 +168,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A conversation as one of its members sees it. `unread_count` stops at a limit (setting)."""
+    """A conversation as one of its members sees it. `unread_count` stops at a limit (setting).
+
+    `replicated_seq` is the watermark under `epoch`: the newest seq that is proven to be on the replica, if it is known.
+    """
 
     conversation_id: str
     kind: str
@@ -184,18 +187,21 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     role: str
     read_seq: int
     unread_count: int
+    replicated_seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A run of messages, ascending, and the position of the conversation in the same moment.
 
     `next` is the seq to go on from (older for the newest page and `before`, newer for `after`), or None at the end.
+    `replicated_seq` is the watermark under `epoch`, if it is known.
     """
 
     items: list[Message]
     next: int | None
     epoch: str
     offset: int
+    replicated_seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):

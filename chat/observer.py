@@ -30,6 +30,16 @@ class Observer(Protocol):
         """Tell that a reading connection was waited for and used so long."""
 
 
+class ReplicationObserver(Protocol):
+    """Told how the watermarks move: every verb returns at once and never raises."""
+
+    def synced(self, sync_s: float, proven: bool) -> None:
+        """Tell that a sync with the replica took so long, and whether it proved anything."""
+
+    def held(self, wait_s: float, durability: str) -> None:
+        """Tell that a sender who asked for `replicated` waited so long after the commit, and what he was told."""
+
+
 class NullObserver:
     """Hears everything and keeps nothing; for tools and tests."""
 
@@ -53,3 +63,9 @@ class NullObserver:
 
     def read(self, wait_s: float, use_s: float) -> None:
         """Ignore a read."""
+
+    def synced(self, sync_s: float, proven: bool) -> None:
+        """Ignore a sync."""
+
+    def held(self, wait_s: float, durability: str) -> None:
+        """Ignore a held ack."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from chat.broker import Ephemeral
 from chat.commands import (
@@ -15,6 +17,7 @@ from chat.commands import (
     EditMessage,
     GetConversation,
     GetMessage,
+    InConversation,
     ListConversations,
     ListMembers,
     MarkRead,
@@ -31,13 +34,16 @@ from chat.drafts import Drafter
 from chat.errors import BadRequest, MethodNotFound, TooManyRequests, UnrecoverablePosition
 from chat.hub import Client
 from chat.ids import MAIN
-from chat.models import EventPage, User
+from chat.models import Conversation, EventPage, Page, User
 from chat.presence import Presence, present
+from chat.replication import REPLICATED
 from chat.store import Answer
 from chat.timeline import Claim
 
 if TYPE_CHECKING:
-    from chat.core import Core
+    from chat.core import Core, OpenFile
+
+Shown = TypeVar("Shown", Page, Conversation)
 
 
 class Session:
@@ -85,13 +91,15 @@ class Session:
             case ReadHistory():
                 limit = _cut(command.limit, settings.page_default, settings.page_max)
                 _check_one_anchor(command)
-                return self._core.file_of(command.conversation_id).store.page(self.user.id, command, limit)
+                file = self._core.file_of(command.conversation_id)
+                return _marked(file, command, file.store.page(self.user.id, command, limit))
             case ReadEvents():
                 return self._events(command)
             case GetMessage():
                 return self._core.file_of(command.conversation_id).store.message(self.user.id, command)
             case GetConversation():
-                return self._core.file_of(command.conversation_id).store.conversation(self.user.id, command)
+                file = self._core.file_of(command.conversation_id)
+                return _marked(file, command, file.store.conversation(self.user.id, command))
             case ListConversations():
                 limit = _cut(command.limit, settings.listing_default, settings.listing_max)
                 return self._core.files[MAIN].store.conversations(self.user.id, command, limit)
@@ -102,7 +110,10 @@ class Session:
 
     def _write(self, command: Any) -> Awaitable[Answer]:
         file = self._core.file_of(command.conversation_id)
-        return file.writer.submit(self._drafter.draft(self.user, command))
+        answer = file.writer.submit(self._drafter.draft(self.user, command))
+        if isinstance(command, SendMessage) and command.durability == REPLICATED:
+            return file.watermark.hold(answer)
+        return answer
 
     async def _events(self, command: ReadEvents) -> EventPage:
         settings = self._core.settings
@@ -132,6 +143,13 @@ class Session:
             if subscription is not None and subscription.live:
                 return
         await self._core.file_of(conversation_id).store.recover(self.user.id, conversation_id, None, 0, 0)
+
+
+async def _marked(file: OpenFile, command: InConversation, reading: Awaitable[Shown]) -> Shown:
+    """Add the watermark, where it is known, to what was read."""
+    shown = await reading
+    seq = file.watermark.seq_of(command.conversation_id, shown.epoch)
+    return shown if seq is None else msgspec.structs.replace(shown, replicated_seq=seq)
 
 
 def _cut(limit: int | None, default: int, maximum: int) -> int:

@@ -60,6 +60,14 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             minimum=0.1,
         ),
     ] = 5.0
+    watermark_s: Annotated[
+        float,
+        knob(
+            "s",
+            "How often, while nobody waits for the replica, the server looks whether what was written is on it.",
+            minimum=0.05,
+        ),
+    ] = 1.0
     replica_path_style: Annotated[
         Literal["auto", "yes", "no"],
         knob(

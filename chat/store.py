@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from chat.commands import (
+    Durability,
     GetConversation,
     GetMessage,
     ListConversations,
@@ -51,7 +52,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     created_at: int
     duplicate: bool
-    durability: str = "committed"
+    durability: Durability = "committed"
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

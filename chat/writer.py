@@ -34,6 +34,7 @@ class Writer:
     """Takes drafts into a bounded queue and settles each with its answer once it is durable.
 
     `failure` says why writing is off, and is empty while it is on; `failed_ms` is since when (Unix milliseconds).
+    `reopened` is called when it is on again, `noted` with what a batch made durable, before anybody is told of it.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Writer:
         observer: Observer,
         settings: Settings,
         reopened: Callable[[], None],
+        noted: Callable[[Sequence[Committed]], None] | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
         self._observer = observer
         self._settings = settings
         self._reopened = reopened
+        self._noted = noted
         self._queue: deque[_Waiting] = deque()
         self._work = asyncio.Event()
         self._closing = False
@@ -128,6 +131,8 @@ class Writer:
                 waiting.answer.set_exception(outcome)
             self._observer.acked(now_s - waiting.since_s)
         if committed:
+            if self._noted is not None:
+                self._noted(committed)
             self._loop.call_soon(self._broker.publish, committed)
 
     def _fail(self, batch: list[_Waiting], reason: str) -> None:

@@ -20,9 +20,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from chat.errors import CATALOGUE, DISCONNECTS
-from chat.replication import ReplicationReport
+from chat.replication import DURABILITIES, ReplicationReport
 from ops.metrics_replication import families as replication_families
 
+SYNCS = {True: "proven", False: "failed"}
 OUTCOMES = ("recovered", "reload", "too_many", "beyond_top")
 SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -88,8 +89,12 @@ class Metrics:
         self._ack = Histogram(SECONDS)
         self._reader_wait = Histogram(SECONDS)
         self._reader_use = Histogram(SECONDS)
+        self._sync = Histogram(SECONDS)
+        self._held = Histogram(SECONDS)
         self._deliveries = 0
         # A series that is there from the start can be alarmed on: the first 1 is an increase from 0.
+        self._syncs = dict.fromkeys(SYNCS.values(), 0)
+        self._replicated = dict.fromkeys(DURABILITIES, 0)
         self._recoveries = dict.fromkeys(OUTCOMES, 0)
         self._disconnects = {disconnect.code: 0 for disconnect in DISCONNECTS}
         self._refusals = {problem.name: 0 for problem in CATALOGUE}
@@ -124,6 +129,16 @@ class Metrics:
         self._reader_wait.observe(wait_s)
         self._reader_use.observe(use_s)
 
+    def synced(self, sync_s: float, proven: bool) -> None:
+        """Count a sync with the replica that took `sync_s` seconds, by whether it proved anything."""
+        self._sync.observe(sync_s)
+        self._syncs[SYNCS[proven]] += 1
+
+    def held(self, wait_s: float, durability: str) -> None:
+        """Count an ack that waited `wait_s` seconds for the replica, by what it could say at last."""
+        self._held.observe(wait_s)
+        self._replicated[durability] += 1
+
     def exposition(self, accept: str, gauges: Gauges) -> tuple[str, bytes]:
         """Write everything down and return content type and text; OpenMetrics where `accept` names it."""
         scrape = _Scrape([*self._counted(), *_state(gauges), *self._process()])
@@ -135,6 +150,11 @@ class Metrics:
         yield self._batch.family("palaver_write_batch_drafts", "Drafts written in one transaction.")
         yield self._commit.family("palaver_commit_seconds", "Time that a batch took to become durable.")
         yield self._ack.family("palaver_ack_seconds", "Time from a draft's arrival to its answer.")
+        yield self._sync.family("palaver_sync_seconds", "Time that a sync with the replica took.")
+        yield self._held.family(
+            "palaver_replicated_ack_seconds",
+            "Time from a commit to the ack of a sender who waits for the replica.",
+        )
         yield self._reader_wait.family("palaver_reader_wait_seconds", "Wait for a free reading connection.")
         yield self._reader_use.family(
             "palaver_reader_use_seconds", "Time that a reading connection was in use."
@@ -142,21 +162,26 @@ class Metrics:
         yield CounterMetricFamily(
             "palaver_deliveries", "Events handed to the outbox of a socket.", self._deliveries
         )
-        yield _counter("palaver_recoveries", "Recoveries by outcome.", ("outcome",), self._by_outcome())
+        yield _counter("palaver_syncs", "Syncs with the replica.", ("outcome",), _labelled(self._syncs))
+        yield _counter(
+            "palaver_replicated_acks",
+            "Acks of senders who asked for replicated, by what they were told.",
+            ("durability",),
+            _labelled(self._replicated),
+        )
+        yield _counter(
+            "palaver_recoveries", "Recoveries by outcome.", ("outcome",), _labelled(self._recoveries)
+        )
         yield _counter(
             "palaver_disconnects", "Connections that the server closed.", ("code", "reason"), self._by_code()
         )
-        yield _counter("palaver_refusals", "Commands answered with an error.", ("name",), self._by_name())
-
-    def _by_outcome(self) -> dict[tuple[str, ...], int]:
-        return {(outcome,): count for outcome, count in self._recoveries.items()}
+        yield _counter(
+            "palaver_refusals", "Commands answered with an error.", ("name",), _labelled(self._refusals)
+        )
 
     def _by_code(self) -> dict[tuple[str, ...], int]:
         reasons = {disconnect.code: disconnect.reason for disconnect in DISCONNECTS}
         return {(str(code), reasons.get(code, "")): count for code, count in self._disconnects.items()}
-
-    def _by_name(self) -> dict[tuple[str, ...], int]:
-        return {(name,): count for name, count in self._refusals.items()}
 
     def _process(self) -> Iterator[Metric]:
         labels = tuple(self._build)
@@ -188,6 +213,10 @@ def _state(gauges: Gauges) -> Iterator[Metric]:
             family.add_metric((file,), value(state))
         yield family
     yield from replication_families(gauges.replication)
+
+
+def _labelled(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    return {(value,): count for value, count in counts.items()}
 
 
 def _counter(

@@ -22,7 +22,8 @@ FIELD_NOTES: Mapping[str, str] = {
     "deleted_at": "Milliseconds UTC; present on a tombstone.",
     "detail": "Why this request was refused.",
     "duplicate": "True when the key had done this before: this is the first answer again.",
-    "durability": "What the answer waits for: `committed` is durable on this machine.",
+    "durability": "How durable the message is: `committed` on this machine, `replicated` on the replica too. Asked "
+    "for, it is what the answer waits for; answered, it is what is proven.",
     "edited_at": "Milliseconds UTC; present once the message was edited.",
     "epoch": "In pages and answers the current one; in a message or event that of the row of `changed_seq`.",
     "first_sent_epoch": "The conversation's epoch when the client first tried to send this.",
@@ -45,6 +46,8 @@ FIELD_NOTES: Mapping[str, str] = {
     "parts": "How each part is.",
     "queue_depth": "Drafts that wait for the next batch.",
     "read_seq": "The newest seq that the user has read.",
+    "replicated_seq": "Everything up to this seq is proven to be on the replica, under the current `epoch`; "
+    "absent where that is not known.",
     "reply_to": "The seq of the message that this answers.",
     "reply_to_version": "The version of that message as the client saw it.",
     "request_id": "Names this request in the server's log.",

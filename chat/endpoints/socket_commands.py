@@ -126,7 +126,7 @@ class SocketCommands:
             version=VERSION,
             expires=expires,
             ttl=ttl_s,
-            subs={each.subscription.channel: _subscribed(each) for each in begun},
+            subs={each.subscription.channel: self._subscribed(each) for each in begun},
             ping=max(1, round(self._core.settings.ping_interval_s)),
             pong=True,
             time=time.time_ns() // 1_000_000,
@@ -171,7 +171,7 @@ class SocketCommands:
         ):
             self._core.hub.unsubscribe(client, command.channel)
             raise UnrecoverablePosition
-        result = _subscribed(begun)
+        result = self._subscribed(begun)
         self._forget_expiry(command.channel)
         if expires_s:
             ttl_s = self._watch_subscription(command.channel, expires_s)
@@ -260,6 +260,14 @@ class SocketCommands:
         assert self._client is not None
         return self._client
 
+    def _subscribed(self, begun: Begun) -> SubscribeResult:
+        """Write how a subscription begins, with the watermark of this moment: its moves are pushed from now on."""
+        found, channel = begun.found, begun.subscription.channel
+        if found is None:
+            return SubscribeResult()
+        watermark = self._core.file_of(channel).watermark
+        return subscribed(found, begun.claim, watermark.seq_of(channel, found.epoch, found.top))
+
     def _reply(self, id: int, kind: str, result: Result) -> None:
         self._outbox.push(reply(id, kind, encode_result(result)))
 
@@ -334,10 +342,6 @@ def _claim(wish: requests.Wish) -> Claim | None:
     if not wish.recover:
         return None
     return Claim(wish.epoch, wish.offset, read_subscribe_data(wish.data).seen)
-
-
-def _subscribed(begun: Begun) -> SubscribeResult:
-    return SubscribeResult() if begun.found is None else subscribed(begun.found, begun.claim)
 
 
 def _ttl_s(expires_s: int) -> int:

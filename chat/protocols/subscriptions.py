@@ -12,7 +12,7 @@ from chat.protocols.centrifuge_wire import publication
 from chat.store import Recovered
 from chat.timeline import Claim
 
-TOPICS = frozenset({"typing", "read"})
+TOPICS = frozenset({"typing", "read", "replicated"})
 TOPICS_MAX = 16
 
 
@@ -24,13 +24,17 @@ class SubscribeData(msgspec.Struct, frozen=True):
 
 
 class SubscribedData(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscribe result's `data` says beside the protocol's own fields; `top` is the newest row."""
+    """What a subscribe result's `data` says beside the protocol's own fields; `top` is the newest row.
+
+    `replicated_seq` is the watermark under `epoch`, if it is known.
+    """
 
     epoch: EpochName
     top: RowId
     first_seq: int
     role: str
     read_seq: int
+    replicated_seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def read_subscribe_data(raw: msgspec.Raw) -> SubscribeData:
@@ -46,10 +50,15 @@ def read_subscribe_data(raw: msgspec.Raw) -> SubscribeData:
     return data
 
 
-def subscribed(found: Recovered, claim: Claim | None) -> SubscribeResult:
+def subscribed(found: Recovered, claim: Claim | None, replicated_seq: int | None = None) -> SubscribeResult:
     """Write how a subscription to a conversation begins."""
     data = SubscribedData(
-        epoch=found.epoch, top=found.top, first_seq=found.first_seq, role=found.role, read_seq=found.read_seq
+        epoch=found.epoch,
+        top=found.top,
+        first_seq=found.first_seq,
+        role=found.role,
+        read_seq=found.read_seq,
+        replicated_seq=msgspec.UNSET if replicated_seq is None else replicated_seq,
     )
     return SubscribeResult(
         recoverable=True,

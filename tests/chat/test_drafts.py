@@ -20,7 +20,7 @@ from chat.commands import (
     WriteCommand,
 )
 from chat.drafts import ATTACHMENTS_MAX, Drafter
-from chat.errors import BadRequest, LimitExceeded, NotAvailable, Problem, TooLarge
+from chat.errors import BadRequest, LimitExceeded, Problem, TooLarge
 from chat.models import User
 from chat.settings import Settings
 from chat.store import Draft
@@ -87,7 +87,6 @@ REFUSED: list[tuple[type[Problem], WriteCommand]] = [
     (BadRequest, send(client_message_id="\ud800")),
     (BadRequest, send(content_type="text\n")),
     (BadRequest, send(role="system")),
-    (NotAvailable, send(durability="replicated")),
     (TooLarge, send(metadata={"m": "x" * 23})),
     (BadRequest, send(metadata={"m": DEEP})),
     (BadRequest, send(metadata={"m": 2**64})),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from chat.commands import (
@@ -23,12 +24,13 @@ from chat.commands import (
 )
 from chat.errors import BadRequest, MethodNotFound, Problem, TooManyRequests, Unknown, UnrecoverablePosition
 from chat.hub import Wish
-from chat.models import User
+from chat.models import Page, User
 from chat.presence import Presence, Present
 from chat.store import Sent
 from tests.support.cores import core_on
 from tests.support.fake_store import EPOCH, FakeStore
 from tests.support.listening import Ear, PlainWire
+from tests.support.scripted_replicator import ScriptedReplicator
 
 HERE = "main:00000000-0000-7000-8000-000000000001"
 TYPING = Wish(ephemeral=frozenset({"typing"}))
@@ -43,6 +45,7 @@ class CuttingStore(FakeStore):
 
     async def page(self, user: str, query: Any, limit: int) -> Any:
         self.limits.append(limit)
+        return Page(items=[], next=None, epoch=EPOCH, offset=0)
 
     conversations = members = page
 
@@ -126,6 +129,23 @@ async def test_a_page_has_one_anchor() -> None:
     for anchors in ({"before": 3, "after": 1}, {"before": 3, "around": 1}, {"after": 3, "around": 1}):
         with pytest.raises(BadRequest):
             alice.handle(ReadHistory(conversation_id=HERE, **anchors))
+
+
+async def test_who_asks_for_replicated_waits_for_the_replica_and_what_is_read_shows_the_watermark() -> None:
+    replicator = ScriptedReplicator()
+    core = core_on(CuttingStore(), replicator)
+    file, alice = core.files["main"], core.session(User("alice"))
+    tasks = [asyncio.create_task(file.writer.run()), asyncio.create_task(file.watermark.run())]
+    read = ReadHistory(conversation_id=HERE)
+    plain = await alice.handle(send("plain"))
+    assert (plain.durability, replicator.begun) == ("committed", 0)
+    assert (await alice.handle(read)).replicated_seq is msgspec.UNSET
+    sent = await alice.handle(msgspec.structs.replace(send("sure"), durability="replicated"))
+    assert (sent.durability, replicator.begun) == ("replicated", 1)
+    assert (await alice.handle(read)).replicated_seq == sent.seq == 2
+    file.writer.close()
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
 
 
 async def test_events_are_paged_from_a_position_that_the_rule_allows() -> None:

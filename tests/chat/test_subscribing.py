@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ HERE = "main:00000000-0000-7000-8000-000000000001"
 class Door:
     """A client that subscribes, as the socket does: it replies and goes live without an await between."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.store = FakeStore()
         self.core: Core = core_on(self.store, **settings)
         self.ear = Ear("bob", PlainWire())

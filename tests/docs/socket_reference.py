@@ -173,6 +173,7 @@ def notices() -> list[bytes]:
     hub, outbox = _listening(CONVERSATION, Wish(ephemeral=TOPICS))
     hub.ephemeral(Ephemeral(CONVERSATION, "typing", "alice"))
     hub.ephemeral(Ephemeral(CONVERSATION, "read", "alice", 7))
+    hub.ephemeral(Ephemeral(CONVERSATION, "replicated", epoch=EPOCH, replicated_seq=7))
     return outbox.pushed
 
 
@@ -282,7 +283,7 @@ def _subscribed() -> bytes:
         recovered=True,
         events=[EXAMPLES[0]],
     )
-    result = subscribed(found, Claim(EPOCH, 6))
+    result = subscribed(found, Claim(EPOCH, 6), 7)
     return centrifuge_json.reply(2, "subscribe", centrifuge_json.encode_result(result))
 
 

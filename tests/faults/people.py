@@ -163,10 +163,16 @@ class RestDoor:
 
 
 class Person:
-    """One sender. Now and then it repeats what was acknowledged, or edits its last message."""
+    """One sender. Now and then it repeats what was acknowledged, or edits its last message (`edited` of the times)."""
 
     def __init__(
-        self, name: str, conversation: str, door: Door, ledger: Ledger, chance: random.Random
+        self,
+        name: str,
+        conversation: str,
+        door: Door,
+        ledger: Ledger,
+        chance: random.Random,
+        edited: float = EDITED,
     ) -> None:
         self.name = name
         self.door = door
@@ -175,6 +181,7 @@ class Person:
         self._conversation = conversation
         self._ledger = ledger
         self._chance = chance
+        self._edited = edited
         self._keys = self._new_keys()
 
     async def talk(self, stop: asyncio.Event) -> None:
@@ -183,7 +190,7 @@ class Person:
             identity, seq = await self._say()
             if self._chance.random() < REPEATED:
                 await self._until_acked(identity, 0, self._ledger.drafts[identity])
-            if seq and self._chance.random() < EDITED:
+            if seq and self._chance.random() < self._edited:
                 await self._revise(seq)
             await asyncio.sleep(self._chance.uniform(0, PAUSE_S))
 

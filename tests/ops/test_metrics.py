@@ -69,6 +69,27 @@ def test_an_ack_is_counted_by_its_time(metrics: Metrics) -> None:
     assert value(metrics, "palaver_ack_seconds_bucket", le="0.5") == 1
 
 
+def test_a_sync_is_counted_by_its_time_and_by_what_it_proved(metrics: Metrics) -> None:
+    assert value(metrics, "palaver_syncs_total", outcome="failed") == 0
+    metrics.synced(0.004, True)
+    metrics.synced(2.0, False)
+
+    assert value(metrics, "palaver_sync_seconds_bucket", le="0.005") == 1
+    assert value(metrics, "palaver_sync_seconds_count") == 2
+    assert value(metrics, "palaver_syncs_total", outcome="proven") == 1
+    assert value(metrics, "palaver_syncs_total", outcome="failed") == 1
+
+
+def test_an_ack_that_waited_for_the_replica_is_counted_by_what_it_says(metrics: Metrics) -> None:
+    assert value(metrics, "palaver_replicated_acks_total", durability="committed") == 0
+    metrics.held(0.004, "replicated")
+    metrics.held(5.0, "committed")
+
+    assert value(metrics, "palaver_replicated_ack_seconds_bucket", le="0.005") == 1
+    assert value(metrics, "palaver_replicated_acks_total", durability="replicated") == 1
+    assert value(metrics, "palaver_replicated_acks_total", durability="committed") == 1
+
+
 def test_a_read_is_counted_by_its_wait_and_its_use(metrics: Metrics) -> None:
     metrics.read(0.00005, 0.002)
 

@@ -22,7 +22,6 @@ from chat.endpoints.preconditions import etag, is_unchanged
 from chat.endpoints.responses import page_response, page_url, place, versioned
 from chat.errors import (
     KeyReused,
-    NotAvailable,
     PermissionDenied,
     ReplayRefused,
     Unknown,
@@ -46,13 +45,15 @@ SOMETHING_SAID: tuple[Values, ...] = (
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
     """A run of messages, ascending, and the conversation's position in the same moment.
 
-    `next` is the address of the page that follows in the direction of reading, or null.
+    `next` is the address of the page that follows in the direction of reading, or null. `replicated_seq` is the
+    watermark under `epoch`, if it is known.
     """
 
     items: list[Message]
     next: str | None
     epoch: str
     offset: int
+    replicated_seq: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def sent(asked: Asked, answer: Sent) -> Response:
@@ -64,7 +65,13 @@ def sent(asked: Asked, answer: Sent) -> Response:
 def paged(asked: Asked, answer: Page) -> Response:
     """Answer with a page of history."""
     following = _following(asked, answer.next) if answer.next is not None else None
-    page = MessagePage(items=answer.items, next=following, epoch=answer.epoch, offset=answer.offset)
+    page = MessagePage(
+        items=answer.items,
+        next=following,
+        epoch=answer.epoch,
+        offset=answer.offset,
+        replicated_seq=answer.replicated_seq,
+    )
     return page_response(page, following)
 
 
@@ -98,8 +105,9 @@ OPERATIONS = (
         notes="The key is needed: make one for each message, and use it again whenever the answer did not "
         "come. It is permanent: the same key gives the first answer for ever, and is refused (409) with "
         "another content. The header Idempotency-Key may carry it instead of the body, bare or quoted. The "
-        "answer comes when the message is durable. A token with the scope `assistant` may "
-        "set `role` to `assistant`, `system` or `tool` too.",
+        "answer comes when the message is durable on this machine, or, where `durability` asks for `replicated`, "
+        "when it is on the replica too; the answer's `durability` says which of the two is proven. A token with "
+        "the scope `assistant` may set `role` to `assistant`, `system` or `tool` too.",
         command=SendMessage,
         parameters=path_of(SendMessage, ALL),
         body=body_of(SendMessage, ALL, optional=("client_message_id",)),
@@ -109,7 +117,6 @@ OPERATIONS = (
             required=("client_message_id",),
             limits={
                 "attachments": {"maxItems": ATTACHMENTS_MAX},
-                "durability": {"enum": ["committed"]},
                 "role": {"enum": ["user"], "description": "Others need the scope `assistant`: see above."},
             },
             any_of=(
@@ -125,7 +132,7 @@ OPERATIONS = (
             Answer(201, "The message is stored.", Sent, ("Location", "ETag")),
             Answer(200, "The key had sent it before; this is the first answer.", Sent, ("Location", "ETag")),
         ),
-        refusals=(PermissionDenied, Unknown, KeyReused, ReplayRefused, UnrecoverablePosition, NotAvailable),
+        refusals=(PermissionDenied, Unknown, KeyReused, ReplayRefused, UnrecoverablePosition),
     ),
     Operation(
         method="GET",

@@ -201,9 +201,17 @@ async def test_methods_that_do_not_exist_and_those_that_come_later_are_told_apar
     assert (await refused(alice.rpc("shout", {}))).code == 104
     for method in ("react", "sync"):
         assert (await refused(alice.rpc(method, {}))).code == NOT_AVAILABLE
+
+
+async def test_without_replication_a_send_that_asks_for_it_is_answered_at_once_as_committed(
+    scene: Scene,
+) -> None:
+    alice = await scene.enter("alice")
     conversation = await scene.converse(alice)
-    replicated = await refused(alice.send(conversation, "k", "hi", durability="replicated"))
-    assert replicated.code == NOT_AVAILABLE
+    first = await alice.send(conversation, "k", "hi", durability="replicated")
+    again = await alice.send(conversation, "k", "hi", durability="replicated")
+    assert (first["durability"], first["duplicate"]) == ("committed", False)
+    assert (again["durability"], again["duplicate"]) == ("committed", True)
 
 
 async def test_the_channels_of_a_token_are_subscribed_at_connect_if_they_are_the_users(scene: Scene) -> None:

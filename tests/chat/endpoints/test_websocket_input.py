@@ -183,7 +183,6 @@ async def test_a_message_without_end_is_cut_off(scene: Scene) -> None:
         ({"attachments": [7]}, BAD_REQUEST),
         ({"attachments": [{}] * 17}, 106),
         ({"durability": "written"}, BAD_REQUEST),
-        ({"durability": "replicated"}, 108),
         ({"conversation_id": NUL}, UNKNOWN),
         ({"conversation_id": "x" * 10_000}, UNKNOWN),
         ({"conversation_id": "../main"}, UNKNOWN),
