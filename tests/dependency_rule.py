@@ -65,9 +65,9 @@ class Rule(msgspec.Struct, frozen=True):
 
     def _may_import(self, layer: Layer, name: str) -> bool:
         top = name.split(".")[0]
-        if STANDARD_LIBRARY in layer.allowed:
-            return top in sys.stdlib_module_names or name == AWAIT
-        if top not in OURS:
+        if top not in OURS and STANDARD_LIBRARY not in layer.allowed:
+            return True
+        if top in sys.stdlib_module_names or name == AWAIT:
             return True
         target = self.layer_of(file_of(name))
         if target is not None and (EVERYTHING in layer.allowed or target.name in layer.allowed):

@@ -1,0 +1,99 @@
+"""Place: the data folder that is restored into, and where its replica is; read from PALAVER_… variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ops.restoring.refusal import Refused
+
+PREFIX = "PALAVER_"
+OFF = "off"
+RESTORES = "restores"
+MAIN = "main.db"
+
+_FILE = re.compile(r"\A[a-z0-9][a-z0-9_-]{0,80}(\.db)?\Z")
+_URL = re.compile(r"\A[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The few settings that a restore needs; their names and defaults are those of the server."""
+
+    data: Path
+    replica: str = ""
+    endpoint: str = ""
+    region: str = ""
+    access_key_id: str = field(default="", repr=False)
+    secret_access_key: str = field(default="", repr=False)
+    litestream: str = ""
+    snapshot_h: int = 6
+    retention_h: int = 168
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> Place:
+        """Read the variables of a server's environment; raises Refused for a number that is none."""
+        return cls(
+            data=Path(variables.get(f"{PREFIX}DATA") or "./data").absolute(),
+            replica=variables.get(f"{PREFIX}REPLICA", ""),
+            endpoint=variables.get(f"{PREFIX}REPLICA_ENDPOINT", ""),
+            region=variables.get(f"{PREFIX}REPLICA_REGION", ""),
+            access_key_id=variables.get(f"{PREFIX}REPLICA_ACCESS_KEY_ID", ""),
+            secret_access_key=variables.get(f"{PREFIX}REPLICA_SECRET_ACCESS_KEY", ""),
+            litestream=variables.get(f"{PREFIX}LITESTREAM", ""),
+            snapshot_h=_hours(variables, "REPLICA_SNAPSHOT_H", 6),
+            retention_h=_hours(variables, "REPLICA_RETENTION_H", 168),
+        )
+
+    @property
+    def target(self) -> str:
+        """Return where the copies are: an absolute folder or a URL; raises Refused where replication is off."""
+        if self.replica == OFF:
+            raise Refused(
+                "Replication is off (PALAVER_REPLICA=off), so there is nothing to restore from. Set PALAVER_REPLICA "
+                "to the folder or URL where copies are, if there ever were any."
+            )
+        if self.replica.startswith("file://"):
+            return self.replica.removeprefix("file://")
+        if _URL.match(self.replica):
+            return self.replica
+        return str((self.data / "replica") if not self.replica else Path(self.replica).absolute())
+
+    @property
+    def target_folder(self) -> Path | None:
+        """Return the folder of the copies, None where they are behind a URL."""
+        return None if _URL.match(self.target) else Path(self.target)
+
+    @property
+    def restores(self) -> Path:
+        """Return the folder, on the file system of the data, where copies are restored beside."""
+        return self.data / RESTORES
+
+
+def file_name(given: str) -> str:
+    """Return the database's file name for `main` or `main.db`; raises Refused for what can be none."""
+    if not _FILE.match(given):
+        raise Refused(
+            f"--file {given!r}: write the name of a database in the data folder, as main or persona_luna."
+        )
+    return given if given.endswith(".db") else f"{given}.db"
+
+
+def known_files(place: Place) -> list[str]:
+    """Name every database that is in the data folder, was seen there before, or has copies in the target folder."""
+    names = {path.name for path in place.data.glob("*.db")}
+    names |= {path.name.removesuffix(".noted") for path in place.data.glob("*.db.noted")}
+    folder = place.target_folder if place.replica != OFF else None
+    if folder is not None:
+        names |= {f"{path.parent.name}.db" for path in folder.glob("*/ltx")}
+    return sorted(names, key=lambda name: (name != MAIN, name))
+
+
+def _hours(variables: Mapping[str, str], name: str, default: int) -> int:
+    text = variables.get(PREFIX + name, "")
+    try:
+        return int(text) if text else default
+    except ValueError as error:
+        raise Refused(f"{PREFIX}{name}={text!r} is no number of hours.") from error
