@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -16,14 +18,31 @@ PROJECT = Path(__file__).resolve().parents[2]
 # What Litestream takes for the path of the database. There is no such file: everything is restored beside.
 NOWHERE = "/restored/beside"
 
+# What each kind of store reads its key and its secret from; the others take a password in their configuration.
+_KEYS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
+    "abs": ("LITESTREAM_AZURE_ACCOUNT_NAME", "LITESTREAM_AZURE_ACCOUNT_KEY"),
+}
+_PASSWORD_KEYS = {
+    "sftp": "password",
+    "nats": "password",
+    "webdav": "webdav-password",
+    "webdavs": "webdav-password",
+}
+
 
 def find(place: Place) -> str:
     """Return the binary's path: the setting's, else the one beside this Python, in the project's .venv or on PATH."""
     if place.litestream:
-        if not os.access(place.litestream, os.X_OK):
+        named = shutil.which(place.litestream)
+        if named is None:
             raise Refused(f"PALAVER_LITESTREAM={place.litestream}: there is no program of that name.")
-        return place.litestream
-    for candidate in (Path(sys.executable).with_name("litestream"), PROJECT / ".venv" / "bin" / "litestream"):
+        return named
+    for candidate in (
+        Path(sys.executable).with_name("litestream"),
+        PROJECT / ".venv" / "bin" / "litestream",
+    ):
         if os.access(candidate, os.X_OK):
             return str(candidate)
     found = shutil.which("litestream")
@@ -35,24 +54,38 @@ def find(place: Place) -> str:
 
 
 def configuration(place: Place, stem: str) -> bytes:
-    """Write a configuration that knows one replica. JSON is YAML too, and quotes every name safely; no keys in it."""
-    replica: dict[str, object]
+    """Write a configuration that knows one replica. It goes through a pipe and is never a file.
+
+    JSON is YAML too, and quotes every name safely.
+    """
+    return json.dumps({"dbs": [{"path": NOWHERE, "replica": replica(place, stem)}]}).encode()
+
+
+def replica(place: Place, stem: str) -> dict[str, object]:
+    """Say where the replica of one file is, in Litestream's own words."""
     if place.target_folder is not None:
-        replica = {"type": "file", "path": str(place.target_folder / stem)}
-    else:
-        path, mark, query = place.target.partition("?")
-        replica = {"url": f"{path.rstrip('/')}/{stem}{mark}{query}"}
-        if place.region:
-            replica["region"] = place.region
-        if place.endpoint:
-            replica |= {"endpoint": place.endpoint, "force-path-style": True}
-    return json.dumps({"dbs": [{"path": NOWHERE, "replica": replica}]}).encode()
+        return {"type": "file", "path": str(place.target_folder / stem)}
+    parts = urlsplit(place.target)
+    # A NATS address ends with its bucket, which holds one database.
+    joint = "-" if parts.scheme == "nats" else "/"
+    entry: dict[str, object] = {"url": urlunsplit(parts._replace(path=parts.path.rstrip("/") + joint + stem))}
+    if place.region:
+        entry["region"] = place.region
+    if place.endpoint:
+        entry["endpoint"] = place.endpoint
+    if parts.scheme == "s3" and place.path_style != "auto":
+        entry["force-path-style"] = place.path_style == "yes"
+    if parts.scheme == "nats" and parts.username:
+        entry["username"] = parts.username
+    if parts.scheme in _PASSWORD_KEYS and place.secret_access_key:
+        entry[_PASSWORD_KEYS[parts.scheme]] = place.secret_access_key
+    return entry
 
 
 def environment(place: Place) -> dict[str, str]:
-    """Make the child's environment: the replica's keys, and of ours only where its home and its programs are."""
+    """Make the child's environment: the replica's keys, what the settings add, and where home and programs are."""
     clean = {"PATH": os.defpath, "HOME": str(Path.home()), "TMPDIR": tempfile.gettempdir()}
-    if place.access_key_id:
-        clean["AWS_ACCESS_KEY_ID"] = place.access_key_id
-        clean["AWS_SECRET_ACCESS_KEY"] = place.secret_access_key
-    return clean
+    clean |= dict(entry.split("=", 1) for entry in shlex.split(place.environment) if "=" in entry)
+    names = _KEYS.get(urlsplit(place.target).scheme, ())
+    values = (place.access_key_id, place.secret_access_key)
+    return clean | {name: value for name, value in zip(names, values, strict=False) if value}

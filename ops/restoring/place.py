@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ops.restoring.refusal import Refused
 
@@ -28,6 +29,8 @@ class Place:
     region: str = ""
     access_key_id: str = field(default="", repr=False)
     secret_access_key: str = field(default="", repr=False)
+    path_style: str = "auto"
+    environment: str = field(default="", repr=False)
     litestream: str = ""
     snapshot_h: int = 6
     retention_h: int = 168
@@ -42,6 +45,8 @@ class Place:
             region=variables.get(f"{PREFIX}REPLICA_REGION", ""),
             access_key_id=variables.get(f"{PREFIX}REPLICA_ACCESS_KEY_ID", ""),
             secret_access_key=variables.get(f"{PREFIX}REPLICA_SECRET_ACCESS_KEY", ""),
+            path_style=variables.get(f"{PREFIX}REPLICA_PATH_STYLE", "auto"),
+            environment=variables.get(f"{PREFIX}REPLICA_ENVIRONMENT", ""),
             litestream=variables.get(f"{PREFIX}LITESTREAM", ""),
             snapshot_h=_hours(variables, "REPLICA_SNAPSHOT_H", 6),
             retention_h=_hours(variables, "REPLICA_RETENTION_H", 168),
@@ -56,7 +61,7 @@ class Place:
                 "to the folder or URL where copies are, if there ever were any."
             )
         if self.replica.startswith("file://"):
-            return self.replica.removeprefix("file://")
+            return unquote(urlsplit(self.replica).path)
         if _URL.match(self.replica):
             return self.replica
         return str((self.data / "replica") if not self.replica else Path(self.replica).absolute())

@@ -1,0 +1,85 @@
+"""The locks of a data folder: while they are held, no server writes to these files and nothing copies them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ops.restoring.place import MAIN
+from ops.restoring.refusal import Refused
+
+FOLDER_MODE = 0o700
+SUPERVISOR = "litestream"
+STOP = "Stop it first (kill {pid}, or systemctl stop palaver), and start it again afterwards"
+
+
+@contextmanager
+def held(data: Path, files: Sequence[str]) -> Iterator[None]:
+    """Hold the lock of each database, of main.db in any case, and that of the replication.
+
+    Raises Refused with the pid of who has one.
+    """
+    data.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for file in sorted({MAIN, *files}):
+            stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
+        supervisor = data / SUPERVISOR
+        if supervisor.is_dir():
+            stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
+            _refuse_orphan(supervisor)
+        yield
+
+
+def server_of(data: Path, file: str) -> int | None:
+    """Return the pid of the process that holds a database's lock, 0 for an unknown one, None where nobody does."""
+    try:
+        descriptor = os.open(data / f"{file}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid_in(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+@contextmanager
+def _lock(path: Path, what: str) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _held_by(what, _pid_in(descriptor)) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_orphan(supervisor: Path) -> None:
+    """Refuse while a litestream of a supervisor that died still copies."""
+    try:
+        pid = int((supervisor / "child").read_text(encoding="ascii"))
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return
+    if b"replicate" in words and any(word.startswith(os.fsencode(supervisor) + b"/") for word in words):
+        raise _held_by("A litestream that its supervisor left behind is run", pid)
+
+
+def _pid_in(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _held_by(what: str, pid: int) -> Refused:
+    shown = pid or "unknown"
+    return Refused(f"{what} by the process with pid {shown}. {STOP.format(pid=shown)}.")
