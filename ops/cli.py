@@ -11,7 +11,7 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
-from ops import doctor, migrate, replicate, serve, status, token
+from ops import doctor, migrate, replicate, restore_command, serve, snapshots, status, token
 from ops.tail import command as tail
 
 EXIT_USAGE = 2
@@ -32,6 +32,8 @@ app.command("status")(status.status)
 app.command("token")(token.token)
 app.command("tail")(tail.tail)
 app.command("doctor")(doctor.doctor)
+app.command("snapshots")(snapshots.snapshots)
+app.add_typer(restore_command.app, name="restore")
 
 
 def main() -> None:

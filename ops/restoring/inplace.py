@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops.restoring import beside, intent, locks, moment, scratch, swap
@@ -34,13 +34,17 @@ RESUME_MAX_S = 6 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a restore did, or would do. `old` is the folder of what was there before, empty where nothing was."""
+    """What a restore did, or would do. `old` is the folder of what was there before, empty where nothing was.
+
+    `notes` are sentences for whoever is asked to consent.
+    """
 
     at_ms: int | None
     copies: tuple[Copy, ...]
     losses: tuple[Loss, ...]
     settled: str = ""
     old: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def skew_ms(self) -> int:
@@ -91,7 +95,7 @@ def restore_in_place(
                 raise NotWanted("Nothing was restored, and nothing was touched.")
             old = _replace(place, copies, folder, cause, replays, tell, step)
             shutil.rmtree(folder, ignore_errors=True)
-    return Outcome(at_ms=at_ms, copies=outcome.copies, losses=outcome.losses, settled=settled, old=old)
+    return replace(outcome, old=old)
 
 
 def losses_of(place: Place, copies: Sequence[Copy], tell: Tell = nobody) -> tuple[Loss, ...]:

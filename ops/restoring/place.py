@@ -34,6 +34,7 @@ class Place:
     litestream: str = ""
     snapshot_h: int = 6
     retention_h: int = 168
+    restores_in: Path | None = None
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> Place:
@@ -73,8 +74,8 @@ class Place:
 
     @property
     def restores(self) -> Path:
-        """Return the folder, on the file system of the data, where copies are restored beside."""
-        return self.data / RESTORES
+        """Return the folder where copies are restored beside: on the file system where they are wanted."""
+        return (self.restores_in or self.data) / RESTORES
 
 
 def file_name(given: str) -> str:

@@ -78,12 +78,13 @@ def window(listed: Sequence[Ltx]) -> str:
 
 
 def refuse_without_room(place: Place, plans: Sequence[Plan]) -> None:
-    """Raise Refused where the disk of the data folder has too little room for the copies; files there now stay."""
+    """Raise Refused where the disk that copies are restored on has too little room; files there now stay."""
     needed = ROOM_SPARE_BYTES + sum(max(each.size_bytes, size_now(place.data / each.file)) for each in plans)
-    free = shutil.disk_usage(place.data).free
+    folder = place.restores.parent
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise Refused(
-            f"The disk of {place.data} has {free // MIB} MiB free, and the copies need about {needed // MIB} MiB "
+            f"The disk of {folder} has {free // MIB} MiB free, and the copies need about {needed // MIB} MiB "
             "beside what is there. Make room, or restore with --to on another disk."
         )
 

@@ -1,0 +1,148 @@
+"""`palaver restore`: puts databases back to a moment, after it has shown what that costs and has been told to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from chat.settings import Settings
+from ops import restore_table
+from ops.restore_place import place_of
+from ops.restoring import moment, report, request
+from ops.restoring.inplace import Outcome
+from ops.restoring.litestream import ASK_TIMEOUT_S
+from ops.restoring.mark import ACCEPT
+from ops.restoring.progress import FETCH, Tell
+from ops.restoring.progress import Progress as Told
+from ops.restoring.refusal import Refused
+from ops.restoring.request import Request
+
+EXIT_REFUSED = 1
+WORD = "restore"
+
+app = typer.Typer(
+    invoke_without_command=True,
+    add_completion=False,
+    help="Put databases back to a moment: restored beside, checked, compared, and only then swapped in.",
+)
+
+
+@app.callback()
+def restore(
+    context: typer.Context,
+    at: Annotated[
+        str, typer.Option("--at", help=f"The moment; without a zone it is UTC. {moment.HOW}.")
+    ] = "",
+    latest: Annotated[bool, typer.Option("--latest", help="All that was copied.")] = False,
+    before: Annotated[str, typer.Option("--before", help="Just before an event: <conversation>/<seq>.")] = "",
+    file: Annotated[
+        list[str] | None, typer.Option("--file", help="One database, as main; several times. Else all.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All databases, to one moment (the default).")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write the copies there; nothing is overwritten.")
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Replace the files that are served; the server must be stopped."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Restore beside, tell what would be lost, and change nothing.")
+    ] = False,
+    replays: Annotated[
+        str,
+        typer.Option(
+            "--replays",
+            help="What becomes of messages that clients send again and that were rewound away: accept or refuse.",
+        ),
+    ] = ACCEPT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; asks nothing.")] = False,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Seconds for each answer of the replica.", min=1)
+    ] = ASK_TIMEOUT_S,
+) -> None:
+    """Put databases back to a moment; exit 1 where it was refused, and then nothing that is served was touched."""
+    if context.invoked_subcommand is not None:
+        return
+    if every and file:
+        _refuse("--all and --file: say one of them.")
+    if as_json and in_place and not yes:
+        _refuse("--json asks nothing: add --yes to restore in place.")
+    asked = Request(
+        at=at,
+        latest=latest,
+        before=before,
+        files=tuple(file or ()),
+        to=to,
+        in_place=in_place,
+        dry_run=dry_run,
+        replays=replays,
+        ask_timeout_s=time_limit,
+    )
+    _run(asked, yes, as_json)
+
+
+def _run(asked: Request, yes: bool, as_json: bool) -> None:
+    place = place_of(Settings.from_environment())
+    try:
+        with shown_progress() as (tell, pause):
+            answer = request.run(place, asked, lambda outcome: _consents(outcome, pause, yes, as_json), tell)
+    except Refused as refused:
+        _refuse(str(refused))
+    except KeyboardInterrupt:
+        _refuse("stopped; the same command goes on where this one was.")
+    if as_json:
+        print(json.dumps(report.report(answer)))
+        return
+    if not asked.in_place:
+        restore_table.show(replace(answer.outcome, notes=answer.notes))
+    for line in report.ended(answer, [str(path) for path in answer.restored]):
+        Console().print(line, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def shown_progress() -> Iterator[tuple[Tell, Progress]]:
+    """Show on stderr what a restore tells, as one bar; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(told: Told) -> None:
+            # Compressed on the way and of a size that is only guessed, a copy may outgrow its bar.
+            total = max(told.total, told.done) if told.step == FETCH else None
+            bar.update(task, description=f"{told.step} {told.file}", completed=told.done, total=total)
+
+        yield tell, bar
+
+
+def _consents(outcome: Outcome, pause: Progress, yes: bool, as_json: bool) -> bool:
+    pause.stop()
+    if not as_json:
+        restore_table.show(outcome)
+    if not yes:
+        try:
+            given = typer.prompt(
+                f"Type {WORD} to put this in place of what is there", default="", show_default=False
+            )
+        except typer.Abort:
+            return False
+        if given.strip() != WORD:
+            return False
+    pause.start()
+    return True
+
+
+def _refuse(text: str) -> None:
+    print(f"palaver restore: {text}", file=sys.stderr)
+    raise typer.Exit(EXIT_REFUSED)
