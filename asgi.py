@@ -35,6 +35,7 @@ from ops.doctor import check_start
 from ops.metrics import FileGauges, Gauges, Metrics
 from ops.replicating import replication_of
 from ops.replication import Replication
+from ops.restore_start import prepare
 from storage.personas import PersonaFiles
 
 
@@ -44,13 +45,16 @@ class State(TypedDict):
     drain: Callable[[], Awaitable[None]]
 
 
-def build(settings: Settings) -> Starlette:
-    """Make the application; nothing is opened before its lifespan begins."""
+def build(settings: Settings, *, start_empty: bool = False) -> Starlette:
+    """Make the application; nothing is opened before its lifespan begins.
+
+    `start_empty` lets it begin anew where copies of what was there before may exist.
+    """
     app = Starlette(
         routes=routes(),
         middleware=middleware(settings),
         exception_handlers=exception_handlers(),
-        lifespan=partial(_open, settings=settings),
+        lifespan=partial(_open, settings=settings, start_empty=start_empty),
     )
     # An address with a slash too many is told so, and not sent round by way of its Host header.
     app.router.redirect_slashes = False
@@ -58,9 +62,10 @@ def build(settings: Settings) -> Starlette:
 
 
 @asynccontextmanager
-async def _open(app: Starlette, settings: Settings) -> AsyncIterator[State]:
+async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncIterator[State]:
     """Open everything, serve, and close it so that nothing acked is lost: the writer first, then the files."""
     check_start(settings)
+    await asyncio.to_thread(prepare, settings, start_empty=start_empty)
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)
     replication = replication_of(settings, files) if settings.replicates else None

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from chat.settings import Settings
 from ops import restore_table
 from ops.restore_place import place_of
+from ops.restore_progress import shown_progress
 from ops.restoring import moment, report, request
 from ops.restoring.inplace import Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT
-from ops.restoring.progress import FETCH, Tell
-from ops.restoring.progress import Progress as Told
 from ops.restoring.refusal import Refused
 from ops.restoring.request import Request
 
@@ -108,22 +105,6 @@ def _run(asked: Request, yes: bool, as_json: bool) -> None:
         restore_table.show(replace(answer.outcome, notes=answer.notes))
     for line in report.ended(answer, [str(path) for path in answer.restored]):
         Console().print(line, soft_wrap=True, markup=False)
-
-
-@contextmanager
-def shown_progress() -> Iterator[tuple[Tell, Progress]]:
-    """Show on stderr what a restore tells, as one bar; nothing where that is no terminal."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def tell(told: Told) -> None:
-            # Compressed on the way and of a size that is only guessed, a copy may outgrow its bar.
-            total = max(told.total, told.done) if told.step == FETCH else None
-            bar.update(task, description=f"{told.step} {told.file}", completed=told.done, total=total)
-
-        yield tell, bar
 
 
 def _consents(outcome: Outcome, pause: Progress, yes: bool, as_json: bool) -> bool:

@@ -7,6 +7,7 @@ import logging
 import shlex
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,6 +15,8 @@ from chat.auth import load_secret, mint
 from chat.settings import BadSetting, Settings
 from ops.litestream_target import target_of
 from ops.logs import configure
+from ops.restore_start import fetch_missing
+from ops.restoring.refusal import Refused
 from ops.server import serve as run
 from ops.server_options import ServerOptions
 
@@ -24,14 +27,28 @@ DEMO_USERS = ("alice", "bob")
 logger = logging.getLogger("palaver.serve")
 
 
-def serve() -> None:
+def serve(
+    restore_if_missing: Annotated[
+        bool,
+        typer.Option("--restore-if-missing", help="Fetch the newest copies of databases that are not there."),
+    ] = False,
+    start_empty: Annotated[
+        bool,
+        typer.Option("--start-empty", help="Begin anew even where copies of what was there may exist."),
+    ] = False,
+) -> None:
     """Serve until Ctrl-C or SIGTERM. PALAVER_… variables set everything; docs/reference/settings.md lists them."""
     import asgi  # here, since the other commands start in a third of the time without it
 
     settings = Settings.from_environment()
     configure(settings)
     try:
-        app = asgi.build(settings)
+        if restore_if_missing:
+            fetch_missing(settings, start_empty=start_empty)
+        app = asgi.build(settings, start_empty=start_empty)
+    except Refused as error:
+        print(f"palaver serve: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
     except BadSetting as error:
         print(f"palaver serve: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

@@ -1,0 +1,62 @@
+"""The start of a server, seen from restores: what was interrupted is finished, and nothing begins anew unasked."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from chat.auth import SECRET_FILE
+from chat.settings import Settings
+from ops.doctor import StartRefused
+from ops.restore_place import place_of
+from ops.restoring import moment, swap
+from ops.restoring.missing import refuse_empty, restore_missing
+from ops.restoring.refusal import Refused
+
+logger = logging.getLogger("palaver.restore")
+
+
+def prepare(settings: Settings, *, start_empty: bool) -> None:
+    """Finish a swap that was interrupted, and refuse to begin anew what was there before unless `start_empty` says so.
+
+    For the server, before it opens a database; may take seconds where the replica is asked. Raises StartRefused.
+    """
+    place = place_of(settings)
+    try:
+        settled = swap.settle(place.data)
+        if settled:
+            logger.warning("%s", settled)
+        if not start_empty:
+            refuse_empty(place)
+    except Refused as refused:
+        raise StartRefused(str(refused)) from refused
+
+
+def fetch_missing(settings: Settings, *, start_empty: bool) -> None:
+    """Restore what is missing from its newest copies, and say so on stderr; raises Refused."""
+    # Not at the top: a server comes by here at each start, and draws no bars.
+    from ops.restore_progress import shown_progress
+
+    place = place_of(settings)
+    place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with shown_progress() as (tell, _):
+        outcome = restore_missing(place, start_empty=start_empty, tell=tell)
+    if outcome is None:
+        return
+    for copy in outcome.copies:
+        found_ms = copy.standing.moment_ms
+        of = "an unknown moment" if found_ms is None else moment.shown(found_ms)
+        took_s = copy.fetch_s + copy.check_s
+        print(f"{copy.file} was missing, and is restored: of {of}, in {took_s:.1f} s.", file=sys.stderr)
+    _remind_of_secret(settings)
+
+
+def _remind_of_secret(settings: Settings) -> None:
+    secret = Path(settings.data) / SECRET_FILE
+    if not secret.exists():
+        print(
+            f"{secret} is missing too, and is on no replica: put the one of the lost machine there, or every token "
+            "that it signed is refused from now on.",
+            file=sys.stderr,
+        )
