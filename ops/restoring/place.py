@@ -94,7 +94,7 @@ def known_files(place: Place) -> list[str]:
     folder = place.target_folder if place.replica != OFF else None
     if folder is not None:
         names |= {f"{path.parent.name}.db" for path in folder.glob("*/ltx")}
-    return sorted(names, key=lambda name: (name != MAIN, name))
+    return sorted(filter(_FILE.match, names), key=lambda name: (name != MAIN, name))
 
 
 def _hours(variables: Mapping[str, str], name: str, default: int) -> int:

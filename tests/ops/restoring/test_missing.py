@@ -1,0 +1,79 @@
+"""Starting where files are missing: refused where copies exist, restored where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ops.restoring.missing import refuse_empty, restore_missing
+from ops.restoring.place import Place
+from ops.restoring.refusal import Refused
+from tests.ops.restoring.replicated import Replicated, query
+from tests.support.server import Server, palaver
+from tests.support.stores import OpenStore
+
+
+async def copied(place: Place) -> None:
+    """Leave copies of two files, and none of the files."""
+    files = ("main.db", "persona_luna.db")
+    async with OpenStore(place.data / files[0]) as main, OpenStore(place.data / files[1]):
+        with Replicated(place, files):
+            await main.send("alice", await main.create("alice", "bob"), "kept")
+    for path in place.data.glob("[a-z]*.db*"):
+        path.unlink()
+
+
+async def test_a_new_folder_starts_without_a_question(place: Place) -> None:
+    refuse_empty(place)
+    assert restore_missing(place) is None
+
+
+async def test_a_start_without_the_file_is_refused_where_copies_of_it_exist(place: Place) -> None:
+    await copied(place)
+    with pytest.raises(Refused, match=r"copies of main.db, persona_luna.db.*--restore-if-missing"):
+        refuse_empty(place)
+
+
+async def test_a_start_without_a_file_that_was_there_is_refused(place: Place) -> None:
+    (place.data / "main.db").touch()
+    (place.data / "persona_luna.db.noted").touch()
+    with pytest.raises(Refused, match=r"persona_luna.db was in .* and is gone"):
+        refuse_empty(place)
+
+
+async def test_a_start_that_cannot_look_for_copies_is_refused(place: Place) -> None:
+    far = replace(place, replica="s3://bucket/chat", litestream="/no/such/litestream")
+    with pytest.raises(Refused, match="cannot be told"):
+        refuse_empty(far)
+
+
+async def test_what_is_missing_is_restored_whole(place: Place) -> None:
+    await copied(place)
+    outcome = restore_missing(place)
+    assert outcome is not None
+    assert [copy.file for copy in outcome.copies] == ["main.db", "persona_luna.db"]
+    assert query(place.data / "main.db", "SELECT kind FROM generations ORDER BY number")[-1] == ("restore",)
+    assert restore_missing(place) is None
+
+
+async def test_a_wrong_address_is_no_first_start(place: Place, tmp_path: Path) -> None:
+    elsewhere = replace(place, replica=str(tmp_path / "wrong"))
+    with pytest.raises(Refused, match="--start-empty"):
+        restore_missing(elsewhere)
+    assert restore_missing(elsewhere, start_empty=True) is None
+
+
+async def test_a_server_fetches_what_is_missing_and_serves(place: Place) -> None:
+    await copied(place)
+    refused = Server(place.data, palaver("serve"), {"replica": place.target})
+    refused.spawn()
+    with pytest.raises(RuntimeError, match="--restore-if-missing"):
+        await refused.ready()
+    assert not (place.data / "main.db").exists()
+    served = await Server.start(
+        place.data, command=palaver("serve", "--restore-if-missing"), replica=place.target
+    )
+    await served.close()
+    assert query(place.data / "main.db", "SELECT count(*) FROM messages") == [(1,)]
