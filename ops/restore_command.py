@@ -26,11 +26,7 @@ from ops.restoring.request import Request
 EXIT_REFUSED = 1
 WORD = "restore"
 
-app = typer.Typer(
-    invoke_without_command=True,
-    add_completion=False,
-    help="Put databases back to a moment: restored beside, checked, compared, and only then swapped in.",
-)
+app = typer.Typer(invoke_without_command=True, add_completion=False)
 
 
 @app.callback()
@@ -68,7 +64,10 @@ def restore(
         float, typer.Option("--time-limit", help="Seconds for each answer of the replica.", min=1)
     ] = ASK_TIMEOUT_S,
 ) -> None:
-    """Put databases back to a moment; exit 1 where it was refused, and then nothing that is served was touched."""
+    """Put databases back to a moment: restored beside, checked, compared, and only then swapped in.
+
+    Exit 1 where it was refused; then nothing that is served was touched. A killed one goes on by the same command.
+    """
     if context.invoked_subcommand is not None:
         return
     if every and file:

@@ -25,7 +25,7 @@ Command = Any
 
 Exits = dict[int, str]
 
-KINDS = {str: "text", int: "number", Path: "path"}
+KINDS = {str: "text", int: "number", float: "number", Path: "path"}
 USAGE = "Wrong use: an option, or a `PALAVER_` variable that cannot be used. Standard error says which."
 EXITS: dict[str, Exits] = {
     "serve": {
@@ -62,6 +62,16 @@ EXITS: dict[str, Exits] = {
         ExitCode.REFUSED: "The server refused for good, or is no Palaver.",
         ExitCode.REJECTED: "With `--exit-when-sent`: lines were refused; they are kept in the state folder.",
     },
+    "snapshots": {
+        0: "Everything that was asked for can be restored to some moment.",
+        1: "The replica cannot be read, or has no copies of a database.",
+        EXIT_USAGE: USAGE,
+    },
+    "restore": {
+        0: "Restored; with `--dry-run`, it could be.",
+        1: "Refused, or not wanted; nothing that is served was touched. Standard error says why and what to do.",
+        EXIT_USAGE: USAGE,
+    },
     "doctor": {
         0: "Nothing has to be mended; there may be warnings.",
         1: "Errors were found.",
@@ -78,7 +88,11 @@ def parts() -> dict[str, str]:
 def commands() -> dict[str, Command]:
     """Return every command by name."""
     group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    found: dict[str, Command] = {}
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", {})
+        found |= {name: command, **{f"{name} {verb}": each for verb, each in below.items()}}
+    return found
 
 
 def options(command: Command) -> set[str]:
@@ -130,7 +144,7 @@ def _type(parameter: Command) -> str:
 def _default(parameter: Command) -> str:
     if parameter.required:
         return "needed"
-    if getattr(parameter, "is_flag", False) or parameter.default in (None, ()):
+    if getattr(parameter, "is_flag", False) or parameter.default in (None, (), ""):
         return ""
     return f"`{parameter.default}`"
 
