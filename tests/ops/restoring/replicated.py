@@ -16,7 +16,7 @@ from storage.engine import sqlite3
 from tests.support.waiting import STEP_S
 
 SYNC_TIMEOUT_S = 20.0
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 20.0
 
 
