@@ -18,6 +18,8 @@ from ops.litestream_lock import SupervisedElsewhere
 from ops.litestream_target import is_off, target_of
 from ops.logs import configure
 from ops.replicating import leased
+from ops.restoring import swap
+from ops.restoring.refusal import Refused
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -45,8 +47,10 @@ def replicate() -> None:
     try:
         # What the supervisor inside a server tries again and again ends this command: nobody else speaks here.
         litestream_binary.usable(settings)
+        # Half of a swap must not be copied: what a killed restore left is finished first.
+        swap.settle(folder)
         litestream.acquire()
-    except (litestream_binary.BinaryRefused, SupervisedElsewhere, OSError) as error:
+    except (litestream_binary.BinaryRefused, SupervisedElsewhere, Refused, OSError) as error:
         print(f"palaver replicate: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)

@@ -17,6 +17,8 @@ def place_of(settings: Settings) -> Place:
         region=settings.replica_region,
         access_key_id=settings.replica_access_key_id,
         secret_access_key=settings.replica_secret_access_key,
+        path_style=settings.replica_path_style,
+        environment=settings.replica_environment,
         litestream=settings.litestream,
         snapshot_h=settings.replica_snapshot_h,
         retention_h=settings.replica_retention_h,

@@ -27,9 +27,9 @@ def held(data: Path, files: Sequence[str]) -> Iterator[None]:
         for file in sorted({MAIN, *files}):
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
-        if supervisor.is_dir():
-            stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
-            _refuse_orphan(supervisor)
+        supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
+        _refuse_orphan(supervisor)
         yield
 
 
