@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from chat.archive import ArchivedConversation, ArchivedMessage
 from chat.errors import BadRequest, TooLarge
 from chat.models import SEQ_MAX, Json, RowId
 
@@ -138,6 +139,21 @@ class ShowTyping(InConversation, frozen=True, kw_only=True):
     """Tell the others that the user types."""
 
 
+class RestoreConversation(InConversation, frozen=True, kw_only=True):
+    """Bring back a conversation that is deleted or missing, and whoever was a member and did not leave since.
+
+    Only an operator's revival asks this; no door takes it.
+    """
+
+    archived: ArchivedConversation
+
+
+class RestoreMessages(InConversation, frozen=True, kw_only=True):
+    """Bring back those of the messages that are deleted or missing. Only an operator's revival asks this."""
+
+    messages: tuple[ArchivedMessage, ...]
+
+
 class ReadHistory(InConversation, frozen=True, kw_only=True):
     """Read a page of messages: before, after or around a seq; the newest without any of them."""
 
@@ -196,6 +212,8 @@ WriteCommand = (
     | EditMessage
     | DeleteMessage
     | MarkRead
+    | RestoreConversation
+    | RestoreMessages
 )
 
 

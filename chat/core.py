@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from chat.archive import Archives, NoArchives
 from chat.auth import Authenticator
 from chat.broker import Broker
 from chat.errors import Unknown
@@ -19,6 +20,7 @@ from chat.replication import ReplicationReport, Replicator
 from chat.session import Session
 from chat.settings import Settings
 from chat.store import Store
+from chat.timeline import SWAPPED
 from chat.watermark import Watermark
 from chat.writer import Writer
 
@@ -48,6 +50,7 @@ class Core:
     logins: TokenBuckets
     typing: Typing
     exposition: Callable[[str], tuple[str, bytes]]
+    archives: Archives = field(default_factory=NoArchives)
 
     def session(self, user: User, client: Client | None = None) -> Session:
         """Let `user` in, over a connection or for one request."""
@@ -71,4 +74,18 @@ class Core:
             )
             for persona, file in self.files.items()
         ]
-        return [*writers, *self.replication().health()]
+        timelines = [_timeline_health(persona, file) for persona, file in self.files.items()]
+        return [*writers, *timelines, *self.replication().health()]
+
+
+def _timeline_health(persona: str, file: OpenFile) -> PartHealth:
+    """Tell of a file that was swapped until the next start: it is served, but something may be lost."""
+    current = file.store.timeline.current
+    is_swapped = current.kind == SWAPPED
+    return PartHealth(
+        part=f"timeline of {persona}",
+        ok=not is_swapped,
+        reason=current.cause if is_swapped else "",
+        since_ms=current.since_ms if is_swapped else 0,
+        critical=False,
+    )

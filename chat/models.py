@@ -29,13 +29,6 @@ class RowId(msgspec.Struct, frozen=True):
     epoch: str
 
 
-class Position(msgspec.Struct, frozen=True):
-    """Where a conversation stands for a reader: the current `epoch` and the newest seq, `offset`."""
-
-    epoch: str
-    offset: int
-
-
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What took one `seq` of a conversation. `seq` is the recoverable offset; times are milliseconds UTC.
 
@@ -96,6 +89,22 @@ class MessageDeleted(
     deleted_at: int
 
 
+class MessageRestored(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.restored"
+):
+    """A deleted message was brought back by an operator; carries the message's state of today, as an edit does."""
+
+    message_seq: int
+    changed_seq: int
+    actor: str
+    content_type: str | None = None
+    content: str | None = None
+    attachments: Json = None
+    metadata: Json = None
+    edited_at: int | None = None
+    deleted_at: int | None = None
+
+
 class MemberJoined(
     Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="member.joined"
 ):
@@ -146,15 +155,26 @@ class ConversationDeleted(
     created_at: int
 
 
+class ConversationRestored(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="conversation.restored"
+):
+    """A deleted conversation was brought back by an operator; its members can open it again."""
+
+    actor: str
+    created_at: int
+
+
 AnyEvent = (
     Message
     | MessageEdited
     | MessageDeleted
+    | MessageRestored
     | MemberJoined
     | MemberChanged
     | MemberLeft
     | ConversationUpdated
     | ConversationDeleted
+    | ConversationRestored
 )
 
 

@@ -81,7 +81,25 @@ class ReadMark(msgspec.Struct, frozen=True, kw_only=True):
     unread_count: int
 
 
-Answer = Sent | Changed | Created | ReadMark
+class Revived(msgspec.Struct, frozen=True, kw_only=True):
+    """What was brought back into a conversation from a copy, and what needed not be.
+
+    `created` and `undeleted` are about the conversation itself. `messages_added` stand as new rows, `messages_restored`
+    again where their tombstones were; `messages_kept` stood already; `messages_refused` have another content today
+    under the same key.
+    """
+
+    conversation_id: str
+    created: bool = False
+    undeleted: bool = False
+    members_added: int = 0
+    messages_added: int = 0
+    messages_restored: int = 0
+    messages_kept: int = 0
+    messages_refused: int = 0
+
+
+Answer = Sent | Changed | Created | ReadMark | Revived
 
 
 class News(msgspec.Struct, frozen=True):

@@ -18,7 +18,8 @@ KINDS = (START, RESTORE, SWAPPED, UNCLEAN)
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """One opening of a database file for writing. `number` counts within the file, `epoch` is random.
 
-    `replays` is what a deliberate rewind said about drafts first sent before it: accept or refuse.
+    `replays` is what a deliberate rewind said about drafts first sent before it: accept or refuse; `ledger` what it
+    said about removals and deletions that the rewind took back: apply them again, or skip.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
     cause: str
     replays: str = "accept"
+    ledger: str = "apply"
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -79,9 +81,18 @@ class Timeline:
         """Return the epoch of generation `number`."""
         return self._by_number[number].epoch
 
+    def number_of(self, epoch: str) -> int:
+        """Return the number of the generation with that epoch."""
+        return self._by_epoch[epoch].number
+
     def knows(self, epoch: str) -> bool:
         """Tell whether `epoch` is one of this file's own ancestors or the current."""
         return epoch in self._by_epoch
+
+    def since(self, epoch: str) -> tuple[Generation, ...]:
+        """Return the generations after the one with that epoch: all of them where it is none of this file's."""
+        known = self._by_epoch.get(epoch)
+        return tuple(each for each in self._generations if known is None or each.number > known.number)
 
     def recovers(self, claim: Claim, footing: Footing) -> bool:
         """Decide whether a client goes on from its offset (True) or must reload (DESIGN: the rule of the timeline)."""

@@ -33,6 +33,22 @@ UPDATE conversations SET metadata = :metadata WHERE number = :number
 -- name: hide
 UPDATE conversations SET deleted_ms = :at_ms WHERE number = :number
 
+-- name: show
+UPDATE conversations SET deleted_ms = NULL WHERE number = :number
+
+-- name: add_again
+INSERT INTO conversations (
+    uuid, kind, title, metadata, creator, creation_key, creation_fingerprint, generation, created_ms, updated_ms
+) VALUES (
+    :uuid, :kind, :title, :metadata, :creator, :creation_key, :creation_fingerprint, :generation, :created_ms, :at_ms
+)
+
+-- name: departures
+-- The rows in which somebody left, by the primary key of changes; see write_revivals.py.
+SELECT h.seq, (SELECT epoch FROM generations WHERE number = h.generation) AS epoch, h.payload ->> 'user' AS user
+FROM changes AS h
+WHERE h.conversation = :conversation AND h.kind = 'member.left'
+
 -- name: generation_at
 -- The generation of whatever stands at a seq, message or change: two look-ups by key, at most one of which finds a row.
 SELECT generation FROM messages WHERE conversation = :conversation AND seq = :seq

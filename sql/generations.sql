@@ -1,6 +1,6 @@
 -- name: all
 -- A handful of rows: one per opening of the file.
-SELECT number, epoch, kind, since_ms, cause, replays
+SELECT number, epoch, kind, since_ms, cause, replays, ledger
 FROM generations
 ORDER BY number
 

@@ -24,6 +24,9 @@ WHERE conversation = :conversation AND user <> :leaver
 ORDER BY role = 'admin' DESC, joined_ms, user
 LIMIT 1
 
+-- name: owner
+SELECT user FROM members WHERE conversation = :conversation AND role = 'owner'
+
 -- name: names
 SELECT u.id
 FROM members AS m

@@ -64,3 +64,25 @@ SELECT count(*) FROM (
     WHERE conversation = :conversation AND seq > :read_seq AND sender <> :user AND deleted_ms IS NULL
     LIMIT :unread_max
 )
+
+-- name: today
+-- What a message that may come back is today, by its permanent key.
+SELECT seq, fingerprint, deleted_ms
+FROM messages
+WHERE conversation = :conversation AND sender = :sender AND client_message_id = :client_message_id
+
+-- name: add_again
+INSERT INTO messages (
+    conversation, seq, sender, client_message_id, fingerprint, role, content_type, content, attachments, reply_to,
+    thinking, input_tokens, output_tokens, metadata, status, generation, changed_seq, created_ms, edited_ms
+) VALUES (
+    :conversation, :seq, :sender, :client_message_id, :fingerprint, :role, :content_type, :content, :attachments, :reply_to,
+    :thinking, :input_tokens, :output_tokens, :metadata, :status, :generation, :seq, :created_ms, :edited_ms
+)
+
+-- name: undelete
+-- Its seq, sender, key, fingerprint and time stand in the tombstone.
+UPDATE messages
+SET content_type = :content_type, content = :content, attachments = :attachments, metadata = :metadata,
+    thinking = :thinking, edited_ms = :edited_ms, deleted_ms = NULL, changed_seq = :changed_seq
+WHERE conversation = :conversation AND seq = :seq

@@ -9,7 +9,7 @@ from typing import Any
 from chat import commands
 from chat.errors import Internal, Problem
 from chat.store import Committed, Draft, StoreFailed
-from storage import write_conversations, write_members, write_messages
+from storage import write_conversations, write_members, write_messages, write_revivals
 from storage.engine import sqlite3
 from storage.sends import Sends
 from storage.writing import Writing
@@ -28,6 +28,8 @@ WRITES: dict[type, Write] = {
     commands.AddMember: write_members.add,
     commands.UpdateMember: write_members.update,
     commands.RemoveMember: write_members.remove,
+    commands.RestoreConversation: write_revivals.conversation,
+    commands.RestoreMessages: write_revivals.messages,
 }
 
 logger = logging.getLogger("palaver.storage")

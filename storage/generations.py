@@ -44,8 +44,16 @@ def read(connection: Any) -> Timeline:
     """Read the timeline of a file."""
     return Timeline(
         [
-            Generation(number=number, epoch=epoch, kind=kind, since_ms=since_ms, cause=cause, replays=replays)
-            for number, epoch, kind, since_ms, cause, replays in connection.execute(STATEMENTS["all"])
+            Generation(
+                number=number,
+                epoch=epoch,
+                kind=kind,
+                since_ms=since_ms,
+                cause=cause,
+                replays=replays,
+                ledger=ledger,
+            )
+            for number, epoch, kind, since_ms, cause, replays, ledger in connection.execute(STATEMENTS["all"])
         ]
     )
 

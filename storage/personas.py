@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from chat.errors import Unknown
 from chat.ids import MAIN, PERSONA
 from chat.observer import Observer
 from chat.settings import Settings
+from storage.noted import NOTE_EVERY_S
 from storage.sqlite import SQLiteStore
 
 
@@ -39,6 +41,13 @@ class PersonaFiles:
     def paths(self) -> Sequence[Path]:
         """Return the path of every file that was opened, closed ones too: their last commits are still to be copied."""
         return tuple(self._paths.values())
+
+    async def keep_noted(self) -> None:
+        """Note now and then how far each open file came, until cancelled."""
+        while True:
+            await asyncio.sleep(NOTE_EVERY_S)
+            for store in list(self._open.values()):
+                await store.note()
 
     async def close(self) -> None:
         """Close every file, the last opened first."""

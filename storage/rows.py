@@ -11,6 +11,7 @@ from chat.models import (
     AnyEvent,
     Conversation,
     ConversationDeleted,
+    ConversationRestored,
     ConversationUpdated,
     Member,
     MemberChanged,
@@ -19,6 +20,7 @@ from chat.models import (
     Message,
     MessageDeleted,
     MessageEdited,
+    MessageRestored,
     version,
 )
 from chat.timeline import Timeline
@@ -100,10 +102,10 @@ def message_of(row: Row, conversation_id: str, timeline: Timeline) -> Message:
 
 
 def event_of(row: Row, conversation_id: str, timeline: Timeline) -> AnyEvent:
-    """Read a row of changes.after: an edit shows its message of today, under the version of today."""
+    """Read a row of changes.after: an edit or a restoring shows its message of today, under the version of today."""
     seq, kind, message_seq, actor, payload, generation, created_ms = row[:7]
-    if kind == "message.edited":
-        return _edited(row, conversation_id, timeline)
+    if kind in _STATEFUL:
+        return _stateful(_STATEFUL[kind], row, conversation_id, timeline)
     common = {
         "conversation_id": conversation_id,
         "seq": seq,
@@ -128,10 +130,13 @@ _EVENTS: dict[str, Any] = {
     "member.left": MemberLeft,
     "conversation.updated": ConversationUpdated,
     "conversation.deleted": ConversationDeleted,
+    "conversation.restored": ConversationRestored,
 }
+_STATEFUL: dict[str, Any] = {"message.edited": MessageEdited, "message.restored": MessageRestored}
+"""Events that show a message as it is today."""
 
 
-def _edited(row: Row, conversation_id: str, timeline: Timeline) -> MessageEdited:
+def _stateful(event: Any, row: Row, conversation_id: str, timeline: Timeline) -> AnyEvent:
     (
         seq,
         _,
@@ -151,7 +156,7 @@ def _edited(row: Row, conversation_id: str, timeline: Timeline) -> MessageEdited
     ) = row
     if changed_seq is None:  # the message itself was purged: the event stands for itself
         changed_seq, changed_generation = seq, generation
-    return MessageEdited(
+    return event(  # type: ignore[no-any-return]
         conversation_id=conversation_id,
         seq=seq,
         epoch=timeline.epoch_of(changed_generation),

@@ -16,7 +16,8 @@ from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import Committed, Draft, Recovered, StoreFailed
 from chat.timeline import SWAPPED, Claim, Timeline
-from storage import batch, checkpoint, generations, heartbeat, migrate, reading, rows
+from storage import batch, checkpoint, generations, heartbeat, ledger, migrate, noted, reading, rows
+from storage.agreeing import agree
 from storage.checkpoint import Checkpoint
 from storage.connection import HeldConnection, Readers
 from storage.engine import sqlite3
@@ -41,6 +42,7 @@ class SQLiteStore:
         self._path_text = str(path)  # looked at before every batch, and much cheaper than a Path
         self._settings = settings
         self._lock = FileLock(path)
+        self._ledger = ledger.Ledger(path)
         self._readers = Readers(path, settings, observer)
         self._writer: HeldConnection | None = None
         self._timeline = Timeline([])
@@ -73,8 +75,7 @@ class SQLiteStore:
         """End the generation cleanly and give the file back."""
         if self._writer is not None:
             try:
-                number = self._timeline.current.number
-                await self._writer.run(lambda connection: generations.end(connection, number))
+                await self._writer.run(self._end)
             except sqlite3.Error as error:
                 logger.warning("the generation of %s did not end cleanly: %s", self.path.name, error)
         await self._close_connections()
@@ -107,7 +108,7 @@ class SQLiteStore:
             if self._damaged:
                 await writer.run(_check_pages)
             await writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
-            await self._begin_generation(writer, "reopened after a failure", SWAPPED if swapped else None)
+            await self._begin_generation(writer, "reopened after a failure", swapped=swapped)
             if not self._readers.is_open:
                 await self._readers.close()
                 await self._readers.open()
@@ -124,6 +125,14 @@ class SQLiteStore:
     async def checkpoint(self) -> Checkpoint:
         """Copy the WAL back as far as nobody is disturbed; raises StoreFailed."""
         return await self._look_after(checkpoint.passive)
+
+    async def note(self) -> None:
+        """Write down beside the file how far it came; see storage/noted.py."""
+        try:
+            async with self._readers.snapshot() as reader:
+                await reader.run(self._note)
+        except Problem as problem:
+            logger.info("%s is noted later: %s", self.path.name, problem.detail)
 
     async def recover(
         self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
@@ -192,24 +201,54 @@ class SQLiteStore:
             writing.forget()
             raise StoreFailed(f"{self.path} was moved, deleted or replaced while the server was running")
         try:
-            return batch.write(connection, writing, drafts)
+            outcomes = batch.write(connection, writing, drafts)
         except StoreFailed as error:
             # OperationalError is the disk's or another process's doing; its parent means damaged pages.
             self._damaged = type(error.__cause__) is sqlite3.DatabaseError
             raise
+        if writing.recorded():
+            self._record(connection, writing)
+        return outcomes
 
-    async def _begin_generation(self, writer: HeldConnection, cause: str, kind: str | None = None) -> None:
+    def _record(self, connection: Any, writing: Writing) -> None:
+        """Put what must survive a restore into the ledger: after the commit, and before anybody is answered."""
+        try:
+            self._ledger.append(ledger.entries_of(connection, self.persona, writing.recorded()))
+        except (OSError, sqlite3.Error) as error:
+            logger.error("%s cannot be written (%s): the next start catches up", self._ledger.path, error)
+
+    async def _begin_generation(self, writer: HeldConnection, cause: str, *, swapped: bool = False) -> None:
         settings = self._settings
-        self._timeline = await writer.run(
-            lambda connection: generations.begin(connection, cause, settings.synchronous, kind)
-        )
+        self._timeline = await writer.run(lambda connection: self._begin(connection, cause, swapped=swapped))
         self._identity = _identity(self._path_text)
-        self._writing = Writing(
+        writing = Writing(
             self.persona,
             self._timeline,
             unread_max=settings.unread_count_max,
             members_max=settings.members_max,
         )
+        await writer.run(lambda connection: agree(connection, writing, self._ledger))
+        self._writing = writing
+
+    def _begin(self, connection: Any, cause: str, *, swapped: bool) -> Timeline:
+        verdict = noted.judge(connection, self.path, generations.read(connection))
+        if swapped:
+            verdict = noted.Verdict(SWAPPED, "the file was replaced while the server was running")
+        if verdict is not None:
+            logger.error("%s is not as it was left: %s", self.path.name, verdict.cause)
+            cause = f"{cause}: {verdict.cause}"
+        synchronous, kind = self._settings.synchronous, verdict.kind if verdict else None
+        timeline = generations.begin(connection, cause, synchronous, kind)
+        noted.take(connection, self.path, timeline, synchronous)
+        noted.mark(connection)
+        return timeline
+
+    def _end(self, connection: Any) -> None:
+        generations.end(connection, self._timeline.current.number)
+        self._note(connection)
+
+    def _note(self, connection: Any) -> None:
+        noted.take(connection, self.path, self._timeline, self._settings.synchronous)
 
     async def _save_lost_wal(self, writer: HeldConnection) -> None:
         """Copy what stood in a WAL that was deleted under us into the database, while a connection still has it."""

@@ -20,6 +20,7 @@ generations = Table(
     Column("synchronous", Text, nullable=False),
     Column("replays", Text, nullable=False),
     Column("ended_ms", Integer),
+    Column("ledger", Text, nullable=False),
 )
 
 users = Table(

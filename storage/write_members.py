@@ -60,6 +60,38 @@ def remove(writing: Writing, draft: Draft, command: RemoveMember) -> Committed:
     place, author, role = entered
     user = writing.user(command.user)
     _check_removal(author, role, user, writing.role(place, user))
+    return _leave(writing, place, author, user, draft, command)
+
+
+def remove_again(writing: Writing, place: Place, author: int, draft: Draft, command: RemoveMember) -> bool:
+    """Remove a member whom a restore brought back; False where he is none."""
+    user = writing.intern(command.user)
+    if not _is_member(writing, place, user):
+        return False
+    _leave(writing, place, author, user, draft, command)
+    return True
+
+
+def mark_read(writing: Writing, draft: Draft, command: MarkRead) -> Committed:
+    """Move a read position forward, never back."""
+    place, author, _ = writing.enter(draft, command.conversation_id)
+    if command.seq > place.last_seq:
+        raise UnrecoverablePosition("there is no event with that seq")
+    if command.version is not None:
+        writing.check_lineage(place, command.seq, command.version)
+    values = {"conversation": place.number, "user": author, "read_seq": command.seq}
+    moved = writing.execute(MEMBERS["mark_read"], values).rowcount == 1
+    _, read_seq = writing.one(MEMBERS["find"], values)
+    unread_count = writing.one(
+        MESSAGES["unread"], values | {"read_seq": read_seq, "unread_max": writing.unread_max}
+    )[0]
+    answer = ReadMark(conversation_id=place.conversation_id, read_seq=read_seq, unread_count=unread_count)
+    return Committed(answer, read_by=draft.author if moved else None)
+
+
+def _leave(
+    writing: Writing, place: Place, author: int, user: int, draft: Draft, command: RemoveMember
+) -> Committed:
     events: tuple[AnyEvent, ...] = ()
     if writing.role(place, user) == OWNER:
         events = _hand_over(writing, place, user, draft)
@@ -83,23 +115,6 @@ def remove(writing: Writing, draft: Draft, command: RemoveMember) -> Committed:
     )
     news = (News(command.user, "removed", place.conversation_id),)
     return Committed(writing.changed(place, seq), (*events, event), news)
-
-
-def mark_read(writing: Writing, draft: Draft, command: MarkRead) -> Committed:
-    """Move a read position forward, never back."""
-    place, author, _ = writing.enter(draft, command.conversation_id)
-    if command.seq > place.last_seq:
-        raise UnrecoverablePosition("there is no event with that seq")
-    if command.version is not None:
-        writing.check_lineage(place, command.seq, command.version)
-    values = {"conversation": place.number, "user": author, "read_seq": command.seq}
-    moved = writing.execute(MEMBERS["mark_read"], values).rowcount == 1
-    _, read_seq = writing.one(MEMBERS["find"], values)
-    unread_count = writing.one(
-        MESSAGES["unread"], values | {"read_seq": read_seq, "unread_max": writing.unread_max}
-    )[0]
-    answer = ReadMark(conversation_id=place.conversation_id, read_seq=read_seq, unread_count=unread_count)
-    return Committed(answer, read_by=draft.author if moved else None)
 
 
 def _is_member(writing: Writing, place: Place, user: int) -> bool:

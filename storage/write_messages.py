@@ -78,6 +78,14 @@ def delete(writing: Writing, draft: Draft, command: DeleteMessage) -> Committed:
     return _delete(writing, place, author, draft, command)
 
 
+def delete_again(writing: Writing, place: Place, author: int, draft: Draft, command: DeleteMessage) -> bool:
+    """Delete a message that a restore brought back; False where it is a tombstone already."""
+    if _state(writing, place, command.seq).deleted_ms is not None:
+        return False
+    _delete(writing, place, author, draft, command)
+    return True
+
+
 def text_of(encoded: bytes | None) -> str | None:
     """Write canonical JSON as a column holds it."""
     return None if encoded is None else encoded.decode()

@@ -15,6 +15,7 @@ from chat.ids import conversation_id_of, key_to_column, uuid_of
 from chat.models import version
 from chat.store import Changed, Draft
 from chat.timeline import Timeline
+from storage.ledger import RECORDED
 
 PLACES_MAX = 10_000
 PEOPLE_MAX = 50_000
@@ -62,10 +63,12 @@ class Writing:
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._people: OrderedDict[str, int] = OrderedDict()
         self._dirty: list[Place] = []
+        self._recorded: list[tuple[bytes, int]] = []
 
     def begin(self, connection: Any) -> None:
         """Start a transaction on the sqlite3 connection."""
         self._connection = connection
+        self._recorded.clear()
         connection.execute("BEGIN IMMEDIATE")
 
     def finish(self) -> None:
@@ -73,6 +76,13 @@ class Writing:
         self.flush()
         self._connection.execute("COMMIT")
         self._trim()
+
+    def recorded(self) -> list[tuple[bytes, int]]:
+        """Return where this batch wrote what belongs into the ledger: uuid of the conversation, and seq.
+
+        What was rolled back may be among it.
+        """
+        return self._recorded
 
     def flush(self) -> None:
         """Write down how far each touched conversation came."""
@@ -198,6 +208,8 @@ class Writing:
     ) -> int:
         """Record what took a seq without being a message, and return that seq."""
         seq = self.take_seq(place, draft.at_ms)
+        if kind in RECORDED:
+            self._recorded.append((uuid_of(place.conversation_id), seq))
         self.execute(
             CHANGES["add"],
             {

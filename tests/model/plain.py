@@ -22,6 +22,7 @@ class Opening:
     kind: str
     synchronous: str = "full"
     replays: str = "accept"
+    ledger: str = "apply"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class PlainFile:
             raise Refused("replay_refused")
         if ask.reply_to is not None and ask.reply_to not in talk.messages:
             raise Refused("unknown")
-        seq = self._take(talk, "message", ask.user)
+        seq = self.take(talk, "message", ask.user)
         talk.keys[ask.user, ask.key or ""] = seq
         talk.messages[seq] = Said(ask.user, ask.key or "", asked, ask.content, seq, ask.reply_to)
         return {"seq": seq, "duplicate": False, "version": talk.version_at(seq)}
@@ -130,7 +131,7 @@ class PlainFile:
             raise Refused("unknown")
         if said.sender != ask.user:
             raise Refused("permission_denied")
-        seq = self._take(talk, "message.edited", ask.user, message_seq=ask.seq, ask=ask, asked=asked)
+        seq = self.take(talk, "message.edited", ask.user, message_seq=ask.seq, ask=ask, asked=asked)
         said.content, said.changed_seq, said.is_edited = ask.content, seq, True
         return self._changed(talk, seq)
 
@@ -146,7 +147,7 @@ class PlainFile:
         self._check_version(talk, ask.seq, ask.version)
         if said.sender != ask.user and role != "owner":
             raise Refused("permission_denied")
-        seq = self._take(talk, "message.deleted", ask.user, message_seq=ask.seq, ask=ask, asked=asked)
+        seq = self.take(talk, "message.deleted", ask.user, message_seq=ask.seq, ask=ask, asked=asked)
         said.content, said.changed_seq, said.is_deleted = None, seq, True
         return self._changed(talk, seq)
 
@@ -160,7 +161,7 @@ class PlainFile:
         if ask.guest in talk.roles:
             version = talk.version_at(talk.top) if talk.top else f"{self.created_in}.0"
             return {"seq": talk.top, "duplicate": True, "version": version, "message_seq": None}
-        seq = self._take(talk, "member.joined", ask.user, person=ask.guest, ask=ask, asked=asked)
+        seq = self.take(talk, "member.joined", ask.user, person=ask.guest, ask=ask, asked=asked)
         talk.roles[ask.guest] = "member"
         return self._changed(talk, seq)
 
@@ -172,7 +173,7 @@ class PlainFile:
         self._role(talk, ask.guest)
         if ask.user != ask.guest and role != "owner":
             raise Refused("permission_denied")
-        seq = self._take(talk, "member.left", ask.user, person=ask.guest, ask=ask, asked=asked)
+        seq = self.take(talk, "member.left", ask.user, person=ask.guest, ask=ask, asked=asked)
         del talk.roles[ask.guest]
         return self._changed(talk, seq)
 
@@ -195,7 +196,7 @@ class PlainFile:
             raise Refused("key_reused")
         return self._changed(talk, seq, duplicate=True)
 
-    def _take(
+    def take(
         self,
         talk: Talk,
         kind: str,
@@ -206,6 +207,7 @@ class PlainFile:
         ask: Ask | None = None,
         asked: tuple[object, ...] = (),
     ) -> int:
+        """Give out the next seq to what happened."""
         here = len(self.openings) - 1
         talk.rows.append(Row(here, self.openings[here].epoch, kind, actor, message_seq, person))
         if ask is not None and ask.key is not None:

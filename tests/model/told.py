@@ -44,7 +44,7 @@ def expected_event(talk: Talk, seq: int) -> Told:
     fields: Told = {"type": row.kind, "conversation_id": talk.id, "seq": seq, "actor": row.actor}
     if row.kind == "message":
         return expected_message(talk, seq)
-    if row.kind == "message.edited":
+    if row.kind in ("message.edited", "message.restored"):
         assert row.message_seq is not None
         return fields | {"message_seq": row.message_seq} | _state(talk, talk.messages[row.message_seq])
     fields["epoch"] = row.epoch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import os
 import shutil
 from contextlib import closing
 from dataclasses import replace
@@ -13,13 +15,17 @@ from chat.commands import ReadHistory
 from chat.drafts import Drafter
 from chat.errors import INSUFFICIENT_STATE, Problem, Unavailable, Unknown
 from chat.models import RowId, User
+from chat.revival import revive
 from chat.settings import Settings
 from chat.store import Draft
 from chat.timeline import Claim
+from storage.archives import FileArchive
 from storage.engine import sqlite3
 from tests.model.asks import CONVERSATIONS, OWNER, Ask, Poison, Say, resolved
 from tests.model.live import Live
 from tests.model.plain import Opening, PlainFile, Talk
+from tests.model.plain_ledger import PlainLedger
+from tests.model.plain_revival import OPERATOR, bring_back
 from tests.model.reader import Reader
 from tests.model.rule import Held, may_go_on
 from tests.model.told import expected_event, expected_message, today, told
@@ -28,10 +34,9 @@ from tests.support.stores import BYTES_MAX, EVENTS_MAX, OpenStore
 Synchronous = Literal["full", "normal"]
 
 READERS_MAX = 40
-WITH_SUFFIXES = ("", "-wal", "-shm")
 MARK_RESTORED = """
-    INSERT INTO generations (epoch, kind, since_ms, cause, synchronous, replays)
-    VALUES (?, 'restore', 0, 'a restore', 'full', ?)
+    INSERT INTO generations (epoch, kind, since_ms, cause, synchronous, replays, ledger)
+    VALUES (?, 'restore', 0, 'a restore', 'full', ?, ?)
 """
 
 
@@ -43,6 +48,8 @@ class World:
         self.path = folder / "main.db"
         self.file = PlainFile([])
         self.has_ended = True
+        self.is_swapped = False
+        self.ledger = PlainLedger()
         self.copies_made = 0
         self.readers: list[Reader] = []
         self.said: list[Say] = []
@@ -65,6 +72,9 @@ class World:
         await self.opened.store.open()
         self.drafter = Drafter(settings)
         self._note_opening(synchronous)
+        self.ledger.settle(self.file)
+        if self.file.talks:
+            self._note_rows()
         self.live = Live(self.opened.store, settings)
         self._listen()
 
@@ -199,20 +209,39 @@ class World:
         return copied, copy.deepcopy(self.file)
 
     def put_in_place(self, copied: Path, held: PlainFile) -> None:
-        """Put a copy where the file was. Nobody has it open."""
-        for suffix in WITH_SUFFIXES:
+        """Let the file be what a copy is. Nobody has it open, and it stays the same file to the eye."""
+        for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
         shutil.copyfile(copied, self.path)
         self.file = copy.deepcopy(held)
         self.has_ended = False
 
-    def mark_restored(self, replays: str) -> None:
+    def swap(self, copied: Path, held: PlainFile) -> None:
+        """Put another file where the file was, as somebody does who has never heard of generations."""
+        fresh = self.path.with_name("fresh.db")
+        shutil.copyfile(copied, fresh)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        os.replace(fresh, self.path)
+        self.file = copy.deepcopy(held)
+        self.is_swapped = True
+
+    async def bring_back(self, where: int, copied: Path, held: PlainFile) -> None:
+        """Write what a copy has of a conversation, and today lacks, into the file that is served."""
+        talk, then = self.file.talks[where], held.talks[where]
+        removed = self.ledger.removed(talk, then)
+        await revive(self.live.writer, FileArchive(copied, self.path), talk.id, OPERATOR)
+        await asyncio.sleep(0)
+        bring_back(self.file, talk, then, removed)
+        self._note_rows()
+
+    def mark_restored(self, replays: str, ledger: str = "apply") -> None:
         """Add the generation that says what the file is, before anybody opens it."""
         epoch = f"restore{len(self.epochs)}"
         with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute(MARK_RESTORED, (epoch, replays))
+            connection.execute(MARK_RESTORED, (epoch, replays, ledger))
         self.epochs.append(epoch)
-        self.file.openings.append(Opening(epoch, "restore", replays=replays))
+        self.file.openings.append(Opening(epoch, "restore", replays=replays, ledger=ledger))
 
     def expects_to_go_on(self, talk: Talk, held: Held) -> bool:
         """Decide by the rule; a control replaces it, to show that the clients' own view would tell."""
@@ -236,7 +265,9 @@ class World:
             self.file.openings and not self.has_ended and self.file.openings[-1].synchronous != "full"
         )
         current = self.opened.store.timeline.current
-        assert current.kind == ("unclean" if is_unclean else "start")
+        expected = "swapped" if self.is_swapped else "unclean" if is_unclean else "start"
+        assert current.kind == expected, current
+        self.is_swapped = False
         assert current.epoch not in self.epochs
         assert current.number == len(self.file.openings) + 1
         self.file.openings.append(Opening(current.epoch, current.kind, synchronous))
@@ -244,6 +275,7 @@ class World:
         self.has_ended = False
 
     def _note_rows(self) -> None:
+        self.ledger.note(self.file)
         for talk, versions in zip(self.file.talks, self.versions, strict=True):
             for seq in range(1, talk.top + 1):
                 row, version = (seq, talk.rows[seq - 1].epoch), talk.version_at(seq)
