@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TypedDict
 
 import storage.engine  # first: puts the right SQLite in place
@@ -36,6 +37,7 @@ from ops.metrics import FileGauges, Gauges, Metrics
 from ops.replicating import replication_of
 from ops.replication import Replication
 from ops.restore_start import prepare
+from storage.archives import RestoredArchives
 from storage.personas import PersonaFiles
 
 
@@ -80,6 +82,7 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
                 tasks.create_task(file.writer.run())
             watching = [tasks.create_task(Positions(core).run())]
             watching += [tasks.create_task(file.watermark.run()) for file in core.files.values()]
+            watching.append(tasks.create_task(files.keep_noted()))
             yield State(drain=sockets.drain)
             for task in watching:
                 task.cancel()
@@ -117,6 +120,7 @@ async def _core(
         limiter=TokenBuckets(settings.command_rate_per_s, settings.command_burst),
         logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),
         typing=Typing(settings.typing_interval_s),
+        archives=RestoredArchives(Path(settings.data)),
         exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened, report())),
     )
 

@@ -11,7 +11,7 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
-from ops import doctor, migrate, replicate, restore_command, serve, snapshots, status, token
+from ops import doctor, migrate, replicate, restore_command, restore_parts, serve, snapshots, status, token
 from ops.tail import command as tail
 
 EXIT_USAGE = 2
@@ -34,6 +34,8 @@ app.command("tail")(tail.tail)
 app.command("doctor")(doctor.doctor)
 app.command("snapshots")(snapshots.snapshots)
 app.add_typer(restore_command.app, name="restore")
+restore_command.app.command("conversation")(restore_parts.conversation)
+restore_command.app.command("persona")(restore_parts.persona)
 
 
 def main() -> None:

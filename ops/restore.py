@@ -21,7 +21,7 @@ from pathlib import Path
 from ops.restoring import moment, report
 from ops.restoring.inplace import Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
-from ops.restoring.mark import ACCEPT, REPLAYS
+from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import Place
 from ops.restoring.progress import FETCH, Progress
 from ops.restoring.refusal import Refused
@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--replays", choices=REPLAYS, default=ACCEPT, help="what becomes of messages sent again"
     )
+    parser.add_argument(
+        "--ledger", choices=LEDGERS, default=APPLY, help="what becomes of removals and deletions since"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="print JSON; asks nothing, so it needs --yes")
     parser.add_argument("--data", help="the data folder, instead of PALAVER_DATA")
@@ -124,6 +127,7 @@ def _request(given: argparse.Namespace) -> Request:
         in_place=given.in_place,
         dry_run=given.dry_run,
         replays=given.replays,
+        ledger=given.ledger,
         ask_timeout_s=given.time_limit,
     )
 

@@ -19,7 +19,7 @@ from ops.restore_progress import shown_progress
 from ops.restoring import moment, report, request
 from ops.restoring.inplace import Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
-from ops.restoring.mark import ACCEPT
+from ops.restoring.mark import ACCEPT, APPLY
 from ops.restoring.refusal import Refused
 from ops.restoring.request import Request
 
@@ -58,6 +58,13 @@ def restore(
             help="What becomes of messages that clients send again and that were rewound away: accept or refuse.",
         ),
     ] = ACCEPT,
+    ledger: Annotated[
+        str,
+        typer.Option(
+            "--ledger",
+            help="What becomes of removals and deletions that are rewound away: apply them again, or skip them.",
+        ),
+    ] = APPLY,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; asks nothing.")] = False,
     time_limit: Annotated[
@@ -83,12 +90,14 @@ def restore(
         in_place=in_place,
         dry_run=dry_run,
         replays=replays,
+        ledger=ledger,
         ask_timeout_s=time_limit,
     )
-    _run(asked, yes, as_json)
+    run(asked, yes, as_json)
 
 
-def _run(asked: Request, yes: bool, as_json: bool) -> None:
+def run(asked: Request, yes: bool, as_json: bool) -> None:
+    """Do what is asked, after consent, and tell what came of it; exits with EXIT_REFUSED where it is refused."""
     place = place_of(Settings.from_environment())
     try:
         with shown_progress() as (tell, pause):

@@ -69,7 +69,8 @@ FIELD_NOTES: Mapping[str, str] = {
     "sender": "Who said it.",
     "seq": "The place in the conversation: 1, 2, 3, … without gaps.",
     "since_ms": "Since when it is so, milliseconds UTC.",
-    "state": "Of a copy: starting, replicating, lagging, stalled, down, refused; of the lease: free, held, others, lost, none.",
+    "state": "Of a copy: starting, replicating, lagging, stalled, down, refused; "
+    "of the lease: free, held, others, lost, none.",
     "status": "The HTTP status; of the process: ok, degraded or failing.",
     "subscriptions": "Subscriptions of the open sockets.",
     "target": "The place of the copies, without credentials.",

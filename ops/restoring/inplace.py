@@ -20,7 +20,7 @@ from ops.restoring.beside import Copy
 from ops.restoring.intent import Intent
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.loss import Loss, loss
-from ops.restoring.mark import ACCEPT, mark
+from ops.restoring.mark import ACCEPT, APPLY, mark
 from ops.restoring.place import RESTORES, Place
 from ops.restoring.plan import Plan
 from ops.restoring.progress import COMPARE, MARK, SWAP, Progress, Tell, nobody
@@ -53,6 +53,15 @@ class Outcome:
         return max(moments) - min(moments) if moments else 0
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """What the copies will say of the restore."""
+
+    cause: str
+    replays: str
+    ledger: str
+
+
 Consent = Callable[[Outcome], bool]
 """Shown what would be lost; False stops the restore, and nothing was touched."""
 
@@ -69,6 +78,7 @@ def restore_in_place(
     *,
     cause: str,
     replays: str = ACCEPT,
+    ledger: str = APPLY,
     tell: Tell = nobody,
     step: swap.Step = swap.unheard,
     ask_timeout_s: float = ASK_TIMEOUT_S,
@@ -93,7 +103,7 @@ def restore_in_place(
             if not consent(outcome):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NotWanted("Nothing was restored, and nothing was touched.")
-            old = _replace(place, copies, folder, cause, replays, tell, step)
+            old = _replace(place, copies, folder, _Mark(cause, replays, ledger), tell, step)
             shutil.rmtree(folder, ignore_errors=True)
     return replace(outcome, old=old)
 
@@ -108,11 +118,11 @@ def losses_of(place: Place, copies: Sequence[Copy], tell: Tell = nobody) -> tupl
 
 
 def _replace(
-    place: Place, copies: Sequence[Copy], folder: Path, cause: str, replays: str, tell: Tell, step: swap.Step
+    place: Place, copies: Sequence[Copy], folder: Path, said: _Mark, tell: Tell, step: swap.Step
 ) -> str:
     for copy in copies:
         tell(Progress(MARK, copy.file))
-        mark(copy.path, cause, replays)
+        mark(copy.path, said.cause, said.replays, said.ledger)
         step(f"{copy.file} is marked")
     present = tuple(copy.file for copy in copies if (place.data / copy.file).exists())
     began_ms = moment.now_ms()

@@ -18,6 +18,9 @@ from ops.restoring.standing import tables
 ACCEPT = "accept"
 REFUSE = "refuse"
 REPLAYS = (ACCEPT, REFUSE)
+APPLY = "apply"
+SKIP = "skip"
+LEDGERS = (APPLY, SKIP)
 EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH_CHARACTERS = 8
 SUFFIX = ".marked"
@@ -27,12 +30,14 @@ _BEGIN = """
 INSERT INTO generations (epoch, kind, since_ms, cause, synchronous, replays, ended_ms)
 VALUES (?, 'restore', ?, ?, 'full', ?, ?)
 """
+_WAIVE = "UPDATE generations SET ledger = 'skip' WHERE epoch = ?"
 
 
-def mark(copy: Path, cause: str, replays: str) -> Path:
+def mark(copy: Path, cause: str, replays: str, ledger: str = APPLY) -> Path:
     """Write the generation into a checked copy and return the copy under its new name, ready to be swapped in.
 
-    The name changes first, so that a copy that was marked by a run which ended there is never marked twice.
+    `ledger` says whether removals and deletions that the copy does not know are applied again. The name changes first,
+    so that a copy that was marked by a run which ended there is never marked twice.
     """
     marked = copy.with_name(copy.name + SUFFIX)
     os.replace(copy, marked)
@@ -43,6 +48,8 @@ def mark(copy: Path, cause: str, replays: str) -> Path:
                 epoch = "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(EPOCH_CHARACTERS))
                 now_ms = moment.now_ms()
                 connection.execute(_BEGIN, (epoch, now_ms, cause, replays, now_ms))
+                if ledger == SKIP:
+                    connection.execute(_WAIVE, (epoch,))
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise Refused(f"The copy {marked} could not be marked as restored: {error}.") from error

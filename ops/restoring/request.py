@@ -12,7 +12,7 @@ from ops.restoring import plan as planning
 from ops.restoring.beside import Copy
 from ops.restoring.inplace import Consent, Outcome, losses_of, restore_in_place
 from ops.restoring.litestream import ASK_TIMEOUT_S
-from ops.restoring.mark import ACCEPT, REPLAYS
+from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import MAIN, OFF, Place, file_name, known_files
 from ops.restoring.progress import Tell, nobody
 from ops.restoring.refusal import Refused
@@ -37,6 +37,7 @@ class Request:
     in_place: bool = False
     dry_run: bool = False
     replays: str = ACCEPT
+    ledger: str = APPLY
     ask_timeout_s: float = ASK_TIMEOUT_S
 
 
@@ -75,6 +76,7 @@ def run(place: Place, request: Request, consent: Consent, tell: Tell = nobody) -
             consent_to,
             cause=_cause(request, at_ms),
             replays=request.replays,
+            ledger=request.ledger,
             tell=tell,
             ask_timeout_s=request.ask_timeout_s,
         )
@@ -95,6 +97,8 @@ def _check(request: Request) -> None:
         )
     if request.replays not in REPLAYS:
         raise Refused(f"--replays {request.replays}: accept or refuse.")
+    if request.ledger not in LEDGERS:
+        raise Refused(f"--ledger {request.ledger}: apply or skip.")
 
 
 def _files(place: Place, request: Request) -> list[str]:

@@ -9,6 +9,8 @@ FOLDED_MAX = 10_000
 """Messages whose newest change is remembered; beyond, the one that was met longest ago is forgotten."""
 
 EDITED = "message.edited"
+RESTORED = "message.restored"
+"""Both carry the message's state of today."""
 
 
 class Fold:
@@ -26,7 +28,7 @@ class Fold:
         match event.type:
             case "message":
                 return self._message(event)
-            case "message.edited" | "message.deleted":
+            case "message.edited" | "message.deleted" | "message.restored":
                 return self._change(event)
         return [Draw(Kind.ADDED, event)]
 
@@ -39,7 +41,7 @@ class Fold:
     def _change(self, event: Event) -> list[Draw]:
         # The text of this edit is gone, since a later change erased it. That one has an event of its own
         # on the way, which must find the message unchanged, so nothing is noted here.
-        if event.type == EDITED and event.content is None:
+        if event.type in (EDITED, RESTORED) and event.content is None:
             return []
         return [Draw(Kind.CHANGED, event)] if self._advances(event) else []
 

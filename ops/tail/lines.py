@@ -78,6 +78,10 @@ def _deleted(event: Event) -> str:
     return f"{event.actor} deleted #{event.message_seq}"
 
 
+def _restored(event: Event) -> str:
+    return f"{event.actor} brought back #{event.message_seq}: {event.content or ''}"
+
+
 def _joined(event: Event) -> str:
     return f"{event.user} joined as {event.role}"
 
@@ -100,6 +104,10 @@ def _conversation_deleted(event: Event) -> str:
     return f"{event.actor} deleted this conversation"
 
 
+def _conversation_restored(event: Event) -> str:
+    return f"{event.actor} brought this conversation back"
+
+
 def _unknown(event: Event) -> str:
     return f"[{event.type}]"
 
@@ -108,9 +116,11 @@ _SENTENCES = {
     "message": _message,
     "message.edited": _edited,
     "message.deleted": _deleted,
+    "message.restored": _restored,
     "member.joined": _joined,
     "member.left": _left,
     "member.changed": _role_changed,
     "conversation.updated": _updated,
     "conversation.deleted": _conversation_deleted,
+    "conversation.restored": _conversation_restored,
 }

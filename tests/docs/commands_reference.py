@@ -13,6 +13,7 @@ from ops.cli import app
 from ops.migrate import EXIT_FAILED as MIGRATE_FAILED
 from ops.migrate import EXIT_PENDING
 from ops.replicate import EXIT_FAILED as REPLICATE_FAILED
+from ops.restore_parts import EXIT_FAILED as RESTORE_FAILED
 from ops.server import EXIT_FAILED, EXIT_FORCED, EXIT_OK
 from ops.status import EXIT_NOT_RUNNING as STATUS_NOT_RUNNING
 from ops.status import EXIT_UNWELL as STATUS_UNWELL
@@ -72,6 +73,16 @@ EXITS: dict[str, Exits] = {
         1: "Refused, or not wanted; nothing that is served was touched. Standard error says why and what to do.",
         EXIT_USAGE: USAGE,
     },
+    "restore conversation": {
+        0: "It is done, or nothing had to be; with `--dry-run`: it can be done.",
+        RESTORE_FAILED: "Refused, with the reason and what to do. What came back by then stays: ask again.",
+        EXIT_USAGE: USAGE,
+    },
+    "restore persona": {
+        0: "Restored; with `--dry-run`, it could be.",
+        RESTORE_FAILED: "Refused, or not wanted; nothing was touched. Standard error says why and what to do.",
+        EXIT_USAGE: USAGE,
+    },
     "doctor": {
         0: "Nothing has to be mended; there may be warnings.",
         1: "Errors were found.",
@@ -86,7 +97,7 @@ def parts() -> dict[str, str]:
 
 
 def commands() -> dict[str, Command]:
-    """Return every command by name."""
+    """Return every command by name; one in a group is called by both names."""
     group: Any = typer.main.get_command(app)
     found: dict[str, Command] = {}
     for name, command in group.commands.items():

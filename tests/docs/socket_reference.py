@@ -20,6 +20,7 @@ from chat.models import (
     AnyEvent,
     Conversation,
     ConversationDeleted,
+    ConversationRestored,
     ConversationUpdated,
     EventPage,
     Listing,
@@ -30,6 +31,7 @@ from chat.models import (
     Message,
     MessageDeleted,
     MessageEdited,
+    MessageRestored,
     Page,
     RowId,
     User,
@@ -109,6 +111,17 @@ EXAMPLES: tuple[AnyEvent, ...] = (
         actor="alice",
         deleted_at=AT_MS + 9_000,
     ),
+    MessageRestored(
+        conversation_id=CONVERSATION,
+        seq=15,
+        epoch=EPOCH,
+        message_seq=7,
+        changed_seq=15,
+        actor="operator",
+        content_type="text",
+        content="hi, bob!",
+        edited_at=AT_MS + 5_000,
+    ),
     MemberJoined(
         conversation_id=CONVERSATION,
         seq=10,
@@ -134,6 +147,9 @@ EXAMPLES: tuple[AnyEvent, ...] = (
         conversation_id=CONVERSATION, seq=13, epoch=EPOCH, actor="alice", created_at=AT_MS, title="Dinner"
     ),
     ConversationDeleted(conversation_id=CONVERSATION, seq=14, epoch=EPOCH, actor="alice", created_at=AT_MS),
+    ConversationRestored(
+        conversation_id=CONVERSATION, seq=15, epoch=EPOCH, actor="operator", created_at=AT_MS
+    ),
 )
 LINKED = {"ConversationCreated": "conversationcreated", "CreatedConversation": "conversationcreated"}
 

@@ -49,7 +49,7 @@ class Printed:
                     texts.clear()
                 case "message":
                     texts[event["seq"]] = event.get("content", "[deleted]")
-                case "message.edited" | "message.deleted":
+                case "message.edited" | "message.deleted" | "message.restored":
                     texts[event["message_seq"]] = event.get("content", "[deleted]")
         return [texts[seq] for seq in sorted(texts)]
 

@@ -7,7 +7,16 @@ from collections import defaultdict
 from starlette.routing import Route
 
 from chat.endpoints.operation import Operation
-from chat.endpoints.rest import attention, conversations, events, members, messages, replication, status
+from chat.endpoints.rest import (
+    attention,
+    conversations,
+    events,
+    members,
+    messages,
+    replication,
+    restores,
+    status,
+)
 from chat.endpoints.rest.resource import Resource
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -18,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *attention.OPERATIONS,
     *status.OPERATIONS,
     *replication.OPERATIONS,
+    *restores.OPERATIONS,
 )
 
 

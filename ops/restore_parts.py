@@ -1,0 +1,185 @@
+"""`palaver restore conversation` and `palaver restore persona`: a part comes back, and the rest goes on as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from chat.broker import MemoryBroker
+from chat.errors import Problem
+from chat.ids import MAIN, PERSONA, persona_of
+from chat.observer import NullObserver
+from chat.revival import revive
+from chat.settings import Settings
+from chat.store import Revived, StoreFailed
+from chat.writer import Writer
+from ops.live import OPERATOR, Live, NotRunning, Refused
+from ops.restore_command import run
+from ops.restore_place import place_of
+from ops.restore_progress import shown_progress
+from ops.restoring import moment, scratch, swap
+from ops.restoring.beside import restore_beside
+from ops.restoring.refusal import Refused as RestoreRefused
+from ops.restoring.request import Request
+from storage.archives import RestoredArchives, copy_file, missing
+from storage.engine import sqlite3
+from storage.inspect import server_of
+from storage.lock import AlreadyServed
+from storage.migrate import MigrationRefused
+from storage.personas import PersonaFiles, path_of
+
+EXIT_FAILED = 1
+REVIVAL_TIMEOUT_S = 3600.0
+RESTORES = "/v1/ops/restores"
+
+AT_HELP = f"The moment; without a zone it is UTC. {moment.HOW}."
+At = Annotated[str, typer.Option("--at", help=AT_HELP)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would come back.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+From = Annotated[
+    Path | None, typer.Option("--from", help="A database file to bring it back from, instead of the replica.")
+]
+
+
+def conversation(
+    conversation_id: Annotated[str, typer.Argument(help="The id, as main:0199….", metavar="conversation_id")],
+    at: At = "",
+    source: From = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back one conversation as it was, into the live system; a server may be running.
+
+    What is missing today comes back as new messages with their old times, what was deleted stands again in its
+    place, and what stands is left as it is. Members come back who did not leave since.
+    """
+    settings = Settings.from_environment()
+    try:
+        persona = persona_of(conversation_id)
+        with _copy(settings, persona, at, source) as folder:
+            counts = missing(path_of(Path(settings.data), persona), path_of(folder, persona), conversation_id)
+            if dry_run or not _consents(counts, conversation_id, yes=yes, as_json=as_json):
+                _tell_counts(counts, as_json=as_json)
+                return
+            revived = _revive(settings, persona, conversation_id, folder.name)
+    except (RestoreRefused, Refused, StoreFailed, AlreadyServed, MigrationRefused, OSError) as error:
+        _refuse(str(error))
+    except sqlite3.Error as error:
+        _refuse(f"a database cannot be read ({error}); palaver doctor tells more")
+    except Problem as problem:
+        _refuse(problem.detail)
+    else:
+        _tell(revived, as_json=as_json)
+
+
+def persona(
+    persona_id: Annotated[str, typer.Argument(help="The persona's id.", metavar="persona_id")],
+    at: Annotated[str, typer.Option("--at", help=AT_HELP)],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the file of one persona back to a moment, in place, and leave the others as they are.
+
+    The server must be stopped; what would be lost is shown first.
+    """
+    if persona_id == MAIN:
+        _refuse("main is everybody's file: palaver restore --in-place --file main puts it back.")
+    if not PERSONA.match(persona_id):
+        _refuse(f"{persona_id!r} is no persona.")
+    file = path_of(Path(), persona_id).name
+    run(Request(at=at, files=(file,), in_place=not dry_run, dry_run=dry_run), yes, as_json)
+
+
+@contextmanager
+def _copy(settings: Settings, persona: str, at: str, source: Path | None) -> Iterator[Path]:
+    """Put a copy of a persona's file into a folder of `restores` that is taken away at the end."""
+    if bool(at) == (source is not None):
+        raise RestoreRefused("say either --at and a moment, or --from and a database file")
+    place = place_of(settings)
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch.temporary(place))
+        file = path_of(folder, persona)
+        if source is None:
+            tell, _ = stack.enter_context(shown_progress())
+            restore_beside(place, [file.name], moment.parse(at), folder, tell=tell)
+        else:
+            copy_file(source, file)
+        yield folder
+
+
+def _revive(settings: Settings, persona: str, conversation_id: str, copy: str) -> Revived:
+    """Let the running server write it; where none runs, write it here, under the file's lock."""
+    if server_of(path_of(Path(settings.data), persona)) is None:
+        swap.settle(place_of(settings).data)
+        return asyncio.run(_revive_here(settings, persona, conversation_id, copy))
+    asked = {"conversation_id": conversation_id, "copy": copy}
+    try:
+        answer = Live(settings).post(RESTORES, asked, REVIVAL_TIMEOUT_S)
+    except NotRunning as error:
+        raise Refused(503, str(error)) from error
+    return msgspec.convert(answer, Revived)
+
+
+async def _revive_here(settings: Settings, persona: str, conversation_id: str, copy: str) -> Revived:
+    files = PersonaFiles(settings, NullObserver())
+    try:
+        store = await files.open(persona)
+        archive = RestoredArchives(Path(settings.data)).archive(copy, persona)
+        writer = Writer(store, MemoryBroker(), NullObserver(), settings, lambda: None)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(writer.run())
+            try:
+                return await revive(writer, archive, conversation_id, OPERATOR)
+            finally:
+                writer.close()
+    finally:
+        await files.close()
+
+
+def _consents(counts: tuple[int, int, int], conversation_id: str, *, yes: bool, as_json: bool) -> bool:
+    if yes:
+        return True
+    if as_json or not sys.stdin.isatty():
+        raise RestoreRefused("nobody can be asked here: add --yes, or --dry-run to see what would come back")
+    _tell_counts(counts, as_json=False)
+    return typer.confirm(f"Bring back {conversation_id}?")
+
+
+def _tell_counts(counts: tuple[int, int, int], *, as_json: bool) -> None:
+    missing_today, deleted, kept = counts
+    if as_json:
+        typer.echo(msgspec.json.encode({"missing": missing_today, "deleted": deleted, "kept": kept}))
+    else:
+        typer.echo(
+            f"{missing_today} messages are missing today, {deleted} were deleted, {kept} stand as they are."
+        )
+
+
+def _tell(revived: Revived, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(revived))
+        return
+    itself = "The conversation came back. " * (revived.created or revived.undeleted)
+    typer.echo(
+        f"{itself}{revived.messages_restored} messages stand again, {revived.messages_added} came back as new ones, "
+        f"{revived.messages_kept} stood already; {revived.members_added} members came back."
+    )
+    if revived.messages_refused:
+        typer.echo(
+            f"{revived.messages_refused} were left: something else stands under their keys today.", err=True
+        )
+
+
+def _refuse(text: str) -> None:
+    print(f"palaver restore: {text}", file=sys.stderr)
+    raise typer.Exit(EXIT_FAILED)

@@ -1,0 +1,109 @@
+"""Parts that come back from a real replica: a conversation into the live file, and the file of one persona."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from chat.commands import RemoveMember
+from chat.errors import Unknown
+from ops.restoring import moment
+from ops.restoring.place import Place
+from tests.ops.restoring.replicated import Replicated
+from tests.support.server import PROJECT, palaver
+from tests.support.stores import OpenStore
+
+
+async def test_a_deleted_message_comes_back_from_the_replica(
+    replicated: Replicated, store: OpenStore, place: Place
+) -> None:
+    conversation = await store.create("alice", "bob")
+    await store.send("alice", conversation, "k", "hello")
+    at = moment.iso(replicated.sync())
+    await store.delete("alice", conversation, 1)
+    replicated.sync()
+    await store.store.close()
+    replicated.stop()
+    code, out, err = await _palaver(
+        place, "restore", "conversation", conversation, "--at", at, "--yes", "--json"
+    )
+    assert code == 0, err
+    assert json.loads(out)["messages_restored"] == 1
+    await store.store.open()
+    found: Any = (await store.recover("bob", conversation, "", 0)).events
+    assert (found[0].content, found[2].content) == ("hello", "hello")
+
+
+async def test_the_file_of_a_persona_is_put_back_and_main_is_not_touched(place: Place) -> None:
+    place.data.mkdir(exist_ok=True)
+    main, luna = place.data / "main.db", place.data / "persona_luna.db"
+    async with OpenStore(main) as everybody, OpenStore(luna) as hers:
+        conversation = await everybody.create("alice")
+        talk = await hers.create("alice")
+        with Replicated(place, ("main.db", "persona_luna.db")) as replicated:
+            at = moment.iso(replicated.sync())
+            await everybody.send("alice", conversation, "k")
+            await hers.send("alice", talk, "k")
+            replicated.sync()
+    code, _, err = await _palaver(place, "restore", "persona", "luna", "--at", at, "--yes", "--json")
+    assert code == 0, err
+    async with OpenStore(main) as everybody, OpenStore(luna) as hers:
+        assert (await everybody.recover("alice", conversation, "", 0)).top.seq == 1
+        assert (await hers.recover("alice", talk, "", 0)).top.seq == 0
+        kinds = [each.kind for each in hers.store.timeline.since("")]
+        assert kinds == ["start", "restore", "start"]
+
+
+async def test_a_restore_in_place_can_waive_the_ledger(
+    replicated: Replicated, store: OpenStore, place: Place
+) -> None:
+    conversation = await store.create("alice", "bob")
+    at = moment.iso(replicated.sync())
+    await store.write("alice", RemoveMember(conversation_id=conversation, user="bob"))
+    replicated.sync()
+    await store.store.close()
+    replicated.stop()
+    options = ("restore", "--at", at, "--in-place", "--yes", "--json")
+    code, _, err = await _palaver(place, *options)
+    assert code == 0, err
+    await store.store.open()
+    with pytest.raises(Unknown):
+        await store.recover("bob", conversation, "", 0)
+    await store.store.close()
+    code, _, err = await _palaver(place, *options, "--ledger", "skip")
+    assert code == 0, err
+    await store.store.open()
+    assert (await store.recover("bob", conversation, "", 0)).role == "member"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("persona", "main", "--at", "-1m"), "everybody's file"),
+        (("persona", "../x", "--at", "-1m"), "no persona"),
+        (("conversation", "main:nothing", "--at", "-1m"), "no such conversation"),
+        (("conversation", "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5"), "either --at and a moment"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_what_to_do(
+    place: Place, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, err = await _palaver(place, "restore", *arguments)
+    assert code == 1
+    assert said in err
+
+
+async def _palaver(place: Place, *arguments: str) -> tuple[int | None, str, str]:
+    environment = {"PATH": "/usr/bin:/bin", "PALAVER_DATA": str(place.data), "PALAVER_REPLICA": place.replica}
+    process = await asyncio.create_subprocess_exec(
+        *palaver(*arguments),
+        cwd=PROJECT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
