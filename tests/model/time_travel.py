@@ -9,6 +9,8 @@ from tests.model.asks import CONVERSATIONS, HELD_MAX
 from tests.model.machine import Histories
 from tests.model.world import Synchronous
 
+STEPS_MAX = 9  # the last kill comes after the last step, which is none
+
 _CHOICE = st.integers(0, HELD_MAX)
 _WHERE = st.integers(0, CONVERSATIONS - 1)
 _SYNCHRONOUS = st.sampled_from(("full", "normal"))
@@ -34,6 +36,19 @@ class TimeTravel(Histories):
         self.world.put_in_place(*self.copies[chosen % len(self.copies)])
         self.world.mark_restored("accept", ledger="skip")
         self.start(synchronous, returning)
+
+    @precondition(lambda self: self.copies)
+    @rule(
+        chosen=_CHOICE,
+        killed_after=st.integers(1, STEPS_MAX),
+        replays=st.sampled_from(("accept", "refuse")),
+        returning=_RETURNING,
+    )
+    def restore_in_steps(self, chosen: int, killed_after: int, replays: str, returning: list[int]) -> None:
+        """Restore by the real swap, which is killed after one of its steps, and finished by the next start."""
+        self.do(self.world.crash())
+        self.world.restore_in_steps(*self.copies[chosen % len(self.copies)], killed_after, replays)
+        self.start("full", returning)
 
     @precondition(lambda self: self.copies)
     @rule(chosen=_CHOICE, where=_WHERE, twice=st.booleans(), returning=_RETURNING)

@@ -28,6 +28,7 @@ from tests.model.plain_ledger import PlainLedger
 from tests.model.plain_revival import OPERATOR, bring_back
 from tests.model.reader import Reader
 from tests.model.rule import Held, may_go_on
+from tests.model.swapping import restore_in_steps
 from tests.model.told import expected_event, expected_message, today, told
 from tests.support.stores import BYTES_MAX, EVENTS_MAX, OpenStore
 
@@ -225,6 +226,18 @@ class World:
         os.replace(fresh, self.path)
         self.file = copy.deepcopy(held)
         self.is_swapped = True
+
+    def restore_in_steps(self, copied: Path, held: PlainFile, killed_after: int, replays: str) -> None:
+        """Put a copy in place by the real swap, which dies after some step."""
+        self.copies_made += 1
+        epoch = restore_in_steps(
+            self.folder, copied, str(self.copies_made), killed_after=killed_after, replays=replays
+        )
+        if epoch is None:
+            return
+        self.file = copy.deepcopy(held)
+        self.epochs.append(epoch)
+        self.file.openings.append(Opening(epoch, "restore", replays=replays))
 
     async def bring_back(self, where: int, copied: Path, held: PlainFile) -> None:
         """Write what a copy has of a conversation, and today lacks, into the file that is served."""

@@ -198,7 +198,7 @@ def test_a_journal_mode_other_than_wal_is_an_error(settings: Settings, database:
 
 def test_a_broken_invariant_is_an_error(settings: Settings, database: Connection) -> None:
     database.executescript("""
-        INSERT INTO generations VALUES (1, 'e', 'start', 0, 'test', 'full', 'accept', NULL);
+        INSERT INTO generations VALUES (1, 'e', 'start', 0, 'test', 'full', 'accept', NULL, 'apply');
         INSERT INTO users VALUES (1, 'alice');
         INSERT INTO conversations (uuid, kind, creator, last_seq, generation, created_ms, updated_ms)
         VALUES (randomblob(16), 'chat', 1, 7, 1, 0, 0);
