@@ -50,6 +50,10 @@ OPERATIONS = (
         notes="Needs a token with the scope `ops`, and a copy that `palaver restore conversation` puts there. What "
         "stands already is left as it is: to ask twice changes nothing more.",
         body=Restore,
+        example={
+            "conversation_id": "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5",
+            "copy": "temporary-5f1c2d4e",
+        },
         act=restore,
         respond=restored,
         answers=(Answer(200, "What came back, and what needed not.", Revived),),

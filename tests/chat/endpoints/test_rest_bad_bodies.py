@@ -60,7 +60,7 @@ async def test_strange_values_are_refused_or_taken_and_what_is_refused_leaves_no
         else:
             assert_refused(answer)
             assert await state(alice, path) == before, body
-    assert taken
+    assert taken or operation.tag == "ops", "alice is no operator"
 
 
 def strange_bodies(operation: Operation) -> Iterator[Json]:
