@@ -21,6 +21,8 @@ from chat.commands import (
     ReadHistory,
     ReadPresence,
     RemoveMember,
+    RestoreConversation,
+    RestoreMessages,
     SendMessage,
     ShowTyping,
     UpdateConversation,
@@ -131,7 +133,8 @@ def test_every_command_of_the_chat_can_be_asked_over_rest() -> None:
     everything = {kind for kind in _descendants(Command) if kind.__module__ == Command.__module__}
     leaves = {kind for kind in everything if not everything & set(kind.__subclasses__())}
 
-    assert asked == leaves
+    # An operator asks for a whole conversation, and the revival writes these.
+    assert asked == leaves - {RestoreConversation, RestoreMessages}
 
 
 async def test_what_only_the_server_may_say_is_ignored_in_a_body(core: Core) -> None:
