@@ -33,10 +33,12 @@ from chat.version import VERSION
 from chat.watermark import Watermark
 from chat.writer import Writer
 from ops.doctor import check_start
+from ops.drilling.schedule import DrillSchedule
 from ops.metrics import FileGauges, Gauges, Metrics
 from ops.replicating import replication_of
 from ops.replication import Replication
 from ops.restore_start import prepare
+from ops.upkeep import Upkeep
 from storage.archives import RestoredArchives
 from storage.personas import PersonaFiles
 
@@ -71,8 +73,9 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)
     replication = replication_of(settings, files) if settings.replicates else None
+    drills = DrillSchedule(settings)
     try:
-        core = await _core(settings, metrics, files, replication)
+        core = await _core(settings, metrics, files, replication, drills)
         if replication is not None:
             replication.start()
         sockets = Sockets(settings.shutdown_spread_s)
@@ -83,6 +86,8 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
             watching = [tasks.create_task(Positions(core).run())]
             watching += [tasks.create_task(file.watermark.run()) for file in core.files.values()]
             watching.append(tasks.create_task(files.keep_noted()))
+            watching.append(tasks.create_task(Upkeep(files, settings.optimize_h).run()))
+            watching.append(tasks.create_task(drills.run()))
             yield State(drain=sockets.drain)
             for task in watching:
                 task.cancel()
@@ -96,7 +101,11 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
 
 
 async def _core(
-    settings: Settings, metrics: Metrics, files: PersonaFiles, replication: Replication | None
+    settings: Settings,
+    metrics: Metrics,
+    files: PersonaFiles,
+    replication: Replication | None,
+    drills: DrillSchedule,
 ) -> Core:
     hub = Hub(settings, metrics)
     broker = MemoryBroker()
@@ -121,12 +130,17 @@ async def _core(
         logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),
         typing=Typing(settings.typing_interval_s),
         archives=RestoredArchives(Path(settings.data)),
-        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened, report())),
+        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened, report(), drills)),
+        upkeep=lambda: [drills.health()] if drills.is_on else [],
     )
 
 
 def _gauges(
-    hub: Hub, files: PersonaFiles, opened: dict[str, OpenFile], replication: ReplicationReport
+    hub: Hub,
+    files: PersonaFiles,
+    opened: dict[str, OpenFile],
+    replication: ReplicationReport,
+    drills: DrillSchedule,
 ) -> Gauges:
     sizes, generations = files.sizes(), files.generations()
     failing = any(file.writer.failure for file in opened.values())
@@ -139,6 +153,8 @@ def _gauges(
             name: FileGauges(database_bytes, wal_bytes, not failing, generations[name])
             for name, (database_bytes, wal_bytes) in sizes.items()
         },
+        verified_restore_ms=drills.last_verified_ms,
+        failed_drill_ms=drills.last_failed_ms,
     )
 
 

@@ -51,6 +51,7 @@ class Core:
     typing: Typing
     exposition: Callable[[str], tuple[str, bytes]]
     archives: Archives = field(default_factory=NoArchives)
+    upkeep: Callable[[], list[PartHealth]] = list
 
     def session(self, user: User, client: Client | None = None) -> Session:
         """Let `user` in, over a connection or for one request."""
@@ -75,7 +76,7 @@ class Core:
             for persona, file in self.files.items()
         ]
         timelines = [_timeline_health(persona, file) for persona, file in self.files.items()]
-        return [*writers, *timelines, *self.replication().health()]
+        return [*writers, *timelines, *self.replication().health(), *self.upkeep()]
 
 
 def _timeline_health(persona: str, file: OpenFile) -> PartHealth:

@@ -126,6 +126,47 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 256 * 1024 * 1024
 
+    # Upkeep
+    backups: Annotated[
+        str,
+        knob(
+            "folder", "Where `palaver backup` puts backups; empty: the folder `backups` in the data folder."
+        ),
+    ] = ""
+    backup_daily: Annotated[
+        int,
+        knob("days", "Of so many days the newest backup is kept; with the next two 0, all are.", minimum=0),
+    ] = 7
+    backup_weekly: Annotated[int, knob("weeks", "Of so many weeks the newest backup is kept.", minimum=0)] = 4
+    backup_monthly: Annotated[
+        int, knob("months", "Of so many months the newest backup is kept.", minimum=0)
+    ] = 6
+    optimize_h: Annotated[
+        int,
+        knob(
+            "h",
+            "How often the server lets SQLite look whether its plans still fit the data; 0: never.",
+            minimum=0,
+        ),
+    ] = 6
+    drill_interval_h: Annotated[
+        int,
+        knob(
+            "h",
+            "How often the server proves that its databases can be restored; 0: never, for those who run "
+            "`palaver drill` by a timer.",
+            minimum=0,
+        ),
+    ] = 24
+    drill_age_h_max: Annotated[
+        int,
+        knob(
+            "h",
+            "/readyz is degraded when the last drill that passed is older than this; 0: never.",
+            minimum=0,
+        ),
+    ] = 72
+
     @property
     def replicates(self) -> bool:
         """Tell whether anything is to be replicated."""

@@ -11,7 +11,20 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
-from ops import doctor, migrate, replicate, restore_command, restore_parts, serve, snapshots, status, token
+from ops import (
+    backup,
+    doctor,
+    drill,
+    migrate,
+    replicate,
+    restore_command,
+    restore_parts,
+    serve,
+    snapshots,
+    status,
+    token,
+    vacuum,
+)
 from ops.tail import command as tail
 
 EXIT_USAGE = 2
@@ -36,6 +49,9 @@ app.command("snapshots")(snapshots.snapshots)
 app.add_typer(restore_command.app, name="restore")
 restore_command.app.command("conversation")(restore_parts.conversation)
 restore_command.app.command("persona")(restore_parts.persona)
+app.command("backup")(backup.backup)
+app.command("drill")(drill.drill)
+app.command("vacuum")(vacuum.vacuum)
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ import typer
 
 from chat.settings import Settings
 from ops import place
-from ops.examination import examine
 from ops.findings import Finding, good
 
 FOLDER_MODE = 0o700
@@ -69,10 +68,17 @@ def check_start(settings: Settings) -> None:
 
 def findings(settings: Settings) -> list[Finding]:
     """Look at the place and into every database file; changes nothing."""
+    # Not at the top: a server looks at its place with this file too, and needs nothing of these.
+    from ops import doctor_live, doctor_replica, doctor_upkeep
+    from ops.examination import examine
+
     found = list(place.findings(settings))
     databases = place.databases(Path(settings.data).absolute())
     if not databases:
         found.append(good(settings.data, "databases", "none yet: `palaver serve` makes the first"))
+    found += doctor_live.findings(settings, databases)
+    found += doctor_replica.findings(settings, databases)
+    found += doctor_upkeep.findings(settings, databases)
     for database in databases:
         found += examine(database, settings)
     return found

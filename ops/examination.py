@@ -9,6 +9,7 @@ from chat.settings import Settings
 from ops.findings import Finding, error, good, warning
 from storage import inspect, migrate
 from storage.inspect import Inspection, InspectionFailed
+from storage.readers import readers_of
 from storage.tuning import Tuning
 
 # A WAL that stays this many times larger than its limit is held open by a reader that was forgotten.
@@ -58,10 +59,21 @@ def _wal(file: Path, settings: Settings) -> Finding:
         return warning(
             str(file),
             "WAL",
-            f"{text}: it is not copied back",
-            "Look for a program that keeps the database open.",
+            f"{text}: it is not copied back{_held_by(file)}",
+            "Look for a program that keeps the database open, and end it.",
         )
     return good(str(file), "WAL", text)
+
+
+def _held_by(file: Path) -> str:
+    """Name who reads just now. Only before this process has opened the file."""
+    names = []
+    for pid in readers_of(file):
+        try:
+            names.append(f"{pid} ({Path(f'/proc/{pid}/comm').read_text(encoding='utf-8').strip()})")
+        except OSError:
+            names.append(str(pid))
+    return f", while these read: process {', '.join(names)}" if names else ""
 
 
 def _schema(inspection: Inspection) -> Finding:

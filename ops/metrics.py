@@ -42,13 +42,18 @@ class FileGauges(msgspec.Struct, frozen=True):
 
 
 class Gauges(msgspec.Struct, frozen=True):
-    """How the server is right now; `files` by the name of the database file."""
+    """How the server is right now; `files` by the name of the database file.
+
+    `verified_restore_ms` and `failed_drill_ms` are when the last drill passed, and when one failed (UTC; 0: never).
+    """
 
     connections: int
     subscriptions: int
     write_queue_depth: int
     files: Mapping[str, FileGauges]
     replication: ReplicationReport = ReplicationReport(on=False)
+    verified_restore_ms: int = 0
+    failed_drill_ms: int = 0
 
 
 _PER_FILE: tuple[tuple[str, str, Callable[[FileGauges], float]], ...] = (
@@ -213,6 +218,16 @@ def _state(gauges: Gauges) -> Iterator[Metric]:
             family.add_metric((file,), value(state))
         yield family
     yield from replication_families(gauges.replication)
+    yield GaugeMetricFamily(
+        "palaver_last_verified_restore_timestamp_seconds",
+        "When the last drill that passed began; 0 where none ever did.",
+        gauges.verified_restore_ms / 1000,
+    )
+    yield GaugeMetricFamily(
+        "palaver_last_failed_drill_timestamp_seconds",
+        "When the last drill that failed began; 0 where none ever did.",
+        gauges.failed_drill_ms / 1000,
+    )
 
 
 def _labelled(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:

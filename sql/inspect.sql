@@ -56,3 +56,12 @@ FROM members
 JOIN conversations ON conversations.number = members.conversation
 WHERE members.read_seq > conversations.last_seq
 LIMIT :limit
+
+-- name: unexplained_titles
+-- A conversation whose title or metadata were changed names the event that changed them, for as long as that is kept.
+SELECT uuid, changed_seq
+FROM conversations
+WHERE changed_seq >= first_seq
+  AND changed_seq > 0
+  AND NOT EXISTS (SELECT 1 FROM changes WHERE conversation = number AND seq = changed_seq)
+LIMIT :limit

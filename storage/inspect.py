@@ -29,6 +29,7 @@ INVARIANTS: Mapping[str, str] = MappingProxyType(
         "shared_seqs": "a seq belongs to one message or one change",
         "stray_seqs": "no row stands outside first_seq to last_seq",
         "unexplained_changes": "a changed message names its change",
+        "unexplained_titles": "a changed conversation names its change",
         "read_too_far": "nobody has read beyond the newest event",
     }
 )

@@ -55,6 +55,11 @@ class PersonaFiles:
             _, store = self._open.popitem()
             await store.close()
 
+    async def optimize(self) -> None:
+        """Let SQLite keep the statistics of every open file fit."""
+        for store in list(self._open.values()):
+            await store.optimize()
+
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return the bytes of each open file and of its WAL, by file name."""
         return {store.path.name: store.sizes() for store in self._open.values()}

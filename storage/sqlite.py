@@ -18,11 +18,13 @@ from chat.store import Committed, Draft, Recovered, StoreFailed
 from chat.timeline import SWAPPED, Claim, Timeline
 from storage import batch, checkpoint, generations, heartbeat, ledger, migrate, noted, reading, rows
 from storage.agreeing import agree
+from storage.blank import make_blank
 from storage.checkpoint import Checkpoint
 from storage.connection import HeldConnection, Readers
 from storage.engine import sqlite3
 from storage.listing import listing
 from storage.lock import FileLock
+from storage.space import optimize
 from storage.tuning import Tuning
 from storage.writing import Writing
 
@@ -62,6 +64,7 @@ class SQLiteStore:
         """
         self._lock.acquire()
         try:
+            _make_blank(self.path)
             self._writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
             await self._writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
             await self._begin_generation(self._writer, "start of the server")
@@ -74,6 +77,7 @@ class SQLiteStore:
     async def close(self) -> None:
         """End the generation cleanly and give the file back."""
         if self._writer is not None:
+            await self.optimize()
             try:
                 await self._writer.run(self._end)
             except sqlite3.Error as error:
@@ -87,6 +91,15 @@ class SQLiteStore:
         if writer is None or writing is None:
             raise StoreFailed(f"{self.path.name} is not open")
         return await writer.run(lambda connection: self._write(connection, writing, drafts))
+
+    async def optimize(self) -> None:
+        """Let SQLite keep its statistics fit, between two batches; what fails is logged and does no harm."""
+        if self._writer is None or self._identity != _identity(self._path_text):
+            return
+        try:
+            await self._writer.run(optimize)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: it was closed while we waited for our turn
+            logger.warning("%s could not be optimized: %s", self.path.name, error)
 
     async def reopen(self) -> None:
         """Replace the writing connection; see Store.reopen. A file that is gone is never made anew."""
@@ -267,6 +280,13 @@ class SQLiteStore:
         if self._writer is not None:
             await self._writer.close()
             self._writer = self._writing = None
+
+
+def _make_blank(path: Path) -> None:
+    try:
+        make_blank(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreFailed(f"{path.name} cannot be made: {error}") from error
 
 
 def _check_pages(connection: Any) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from chat.ids import MAIN
 from chat.settings import Settings
 from storage import migrate
+from storage.blank import make_blank
 from storage.engine import assert_version, sqlite3
 from storage.lock import FileLock
 from storage.personas import path_of
@@ -52,6 +53,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _upgrade(path: Path, settings: Settings) -> None:
+    make_blank(path)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         for pragma in Tuning.of(settings).pragmas():

@@ -10,6 +10,8 @@ from typing import Any, get_args
 import typer.main
 
 from ops.cli import app
+from ops.drill import EXIT_FAILED as DRILL_FAILED
+from ops.drill import EXIT_INCONCLUSIVE
 from ops.migrate import EXIT_FAILED as MIGRATE_FAILED
 from ops.migrate import EXIT_PENDING
 from ops.replicate import EXIT_FAILED as REPLICATE_FAILED
@@ -86,6 +88,22 @@ EXITS: dict[str, Exits] = {
     "doctor": {
         0: "Nothing has to be mended; there may be warnings.",
         1: "Errors were found.",
+        EXIT_USAGE: USAGE,
+    },
+    "backup": {
+        0: "Done, and what was written or read is sound.",
+        1: "Nothing was made, or what was verified is damaged; standard error says why and what to do.",
+        EXIT_USAGE: USAGE,
+    },
+    "drill": {
+        0: "Everything was restored and is right.",
+        DRILL_FAILED: "Something on the replica is wrong or missing: do not rely on it.",
+        EXIT_USAGE: USAGE,
+        EXIT_INCONCLUSIVE: "Nothing was proven: the replica could not be asked, or nobody copies just now.",
+    },
+    "vacuum": {
+        0: "Done.",
+        1: "Refused, or a file failed; it is as it was, and standard error says why and what to do.",
         EXIT_USAGE: USAGE,
     },
 }

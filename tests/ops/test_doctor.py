@@ -26,6 +26,8 @@ from tests.support.server import Server, palaver
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+UPKEEP = {"backup", "secret's copy", "replica", "replica's disk", "drill"}
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -53,7 +55,12 @@ def found(settings: Settings, check: str) -> Finding:
 
 
 def bad(settings: Settings) -> list[tuple[str, str]]:
-    return [(finding.check, finding.level) for finding in findings(settings) if not finding.ok]
+    """Return what must be mended in the place or in a database; upkeep has tests of its own."""
+    return [
+        (finding.check, finding.level)
+        for finding in findings(settings)
+        if not finding.ok and finding.check not in UPKEEP
+    ]
 
 
 def doctor(settings: Settings, *arguments: str) -> Result:

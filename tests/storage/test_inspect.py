@@ -87,6 +87,7 @@ def test_a_sound_database_breaks_no_invariant(database: Connection, file: Path) 
             "UPDATE messages SET changed_seq = 3 WHERE seq = 1",
             {"unexplained_changes": [f"{CONVERSATION} (1)"]},
         ),
+        ("UPDATE conversations SET changed_seq = 1", {"unexplained_titles": [f"{CONVERSATION} (1)"]}),
         ("UPDATE members SET read_seq = 4", {"read_too_far": [f"{CONVERSATION} (4)"]}),
     ],
     ids=[
@@ -96,6 +97,7 @@ def test_a_sound_database_breaks_no_invariant(database: Connection, file: Path) 
         "stray message",
         "stray beginning",
         "wrong change",
+        "wrong title",
         "read too far",
     ],
 )

@@ -21,10 +21,10 @@ SMALL = {"generations"}
 WALKS_ALL = {("generations", "all")}
 # Asked once for an opening of the file; the statements say what that costs.
 ASKED_AT_STARTS = {("noted", "events"), ("ledger", "since")}
-# The doctor looks at everything on purpose.
-EXAMINES = {"inspect"}
 # It needs a second file beside the first; tests/storage/test_archives.py asks it.
 ATTACHES = {("archive", "missing")}
+# The doctor and the drill look at everything on purpose.
+EXAMINES = {"inspect", "compare"}
 STATEMENTS = [(noun, name) for noun in sql.nouns() if noun not in EXAMINES for name in sql.load(noun)]
 STATEMENTS = [each for each in STATEMENTS if each not in ASKED_AT_STARTS | ATTACHES]
 SCAN = re.compile(r"^SCAN (?!.*\b(USING|CONSTANT|VIRTUAL)\b)(?P<table>\w+)")
