@@ -32,6 +32,10 @@ class Inbox(Generic[Item]):
             await self._reader
         return self._items.popleft()
 
+    def awaited(self) -> bool:
+        """Tell whether the reader waits: he has dealt with everything before."""
+        return self._reader is not None and not self._reader.done()
+
     def empty(self) -> bool:
         """Tell whether there is nothing to take."""
         return not self._items

@@ -10,7 +10,7 @@ from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
-from chat.endpoints.connection import CONNECTION_EXTENSION, Connection
+from chat.endpoints.connection import CONNECTION_EXTENSION, Connection, Offer
 from ops.inbox import Inbox
 from ops.server_connection import OPEN, ServerConnection
 from ops.text_frame import frame_end, read_text
@@ -51,6 +51,7 @@ class WebSocketProtocol(ServerConnection):
         self._unread_from = 0
         self._owed = ASTRAY  # bytes until the parser is between two frames
         self._queued_bytes = 0
+        self._offer: Offer | None = None
         self._control_frames = 0
         self._control_frames_since_s = 0.0
 
@@ -64,6 +65,10 @@ class WebSocketProtocol(ServerConnection):
             data = self._take_texts(data)
         self._unread, self._unread_from = data, 0
         self._parse_unread()
+
+    def listen(self, offer: Offer) -> None:
+        """Offer each text to `offer` the moment that it comes; see Connection.listen."""
+        self._offer = offer
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next event, and read on when the application has had all that came."""
@@ -81,20 +86,19 @@ class WebSocketProtocol(ServerConnection):
             self._parse_unread()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was not parsed."""
+        """Forget what was not parsed, and who listens."""
         self._unread = b""
+        self._offer = None
         super().connection_lost(exc)
 
     def _take_texts(self, data: bytes) -> bytes:
-        """Queue the plain messages that `data` begins with, and return the rest, for the general parser."""
+        """Take the plain messages that `data` begins with, and return the rest, for the general parser."""
         if self.conn.state is not OPEN or self.conn.extensions or self.frames:
             return data
         start = 0
         while not self.read_paused and (found := read_text(data, start, self.config.ws_max_size)):
-            start, text = found
-            self.curr_msg_data_type = "text"
-            self.frames = [text]
-            self.send_receive_event_to_app()
+            start, payload = found
+            self._take_text(payload)
         return data[start:]
 
     def _follow(self, piece: bytes) -> None:
@@ -153,17 +157,30 @@ class WebSocketProtocol(ServerConnection):
         super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a whole message, unless it is a text that is no UTF-8; read no more while many wait."""
+        """Take a whole message."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
+        if self.curr_msg_data_type == "text":
+            self._take_text(data)
+        elif not self.close_sent:
+            self._queue({"type": "websocket.receive", "bytes": data}, len(data))
+
+    def _take_text(self, data: bytes) -> None:
+        """Hand a text to whoever listens, or queue it, unless it is no UTF-8."""
         if self.close_sent:
             return
         try:
-            self.queue.put_nowait(self._received(data))
+            text = data.decode()
         except UnicodeDecodeError:
             self.fail(CloseCode.INVALID_DATA, "the text is not UTF-8")
             return
-        self._queued_bytes += len(data)
+        if self._offer is None or not self.queue.awaited() or not self._offer(text):
+            self._queue({"type": "websocket.receive", "text": text}, len(data))
+
+    def _queue(self, event: WebSocketReceiveEvent, size_bytes: int) -> None:
+        """Let the application receive an event, and read no more while many wait."""
+        self.queue.put_nowait(event)
+        self._queued_bytes += size_bytes
         # Pausing and resuming for each message would cost two system calls for each message.
         if self._queued_bytes >= QUEUED_BYTES_MAX or self.queue.qsize() >= QUEUED_MAX:
             self.read_paused = True
@@ -178,11 +195,6 @@ class WebSocketProtocol(ServerConnection):
     def handle_pong(self, event: Frame) -> None:
         """Ignore a pong, unless it is one too many: the server sends no pings."""
         self._count_control_frame()
-
-    def _received(self, data: bytes) -> WebSocketReceiveEvent:
-        if self.curr_msg_data_type == "text":
-            return {"type": "websocket.receive", "text": data.decode()}
-        return {"type": "websocket.receive", "bytes": data}
 
     def _count_control_frame(self) -> bool:
         now_s = self.loop.time()

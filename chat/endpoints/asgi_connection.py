@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from chat.endpoints.connection import Offer
+
 HIGH_WATER_BYTES = 64 * 1024
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -39,6 +41,9 @@ class AsgiConnection:
     def on_resume(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time that `paused` turns false."""
         self._resumed = callback
+
+    def listen(self, offer: Offer) -> None:
+        """Offer nothing: all texts come by ASGI's `receive`."""
 
     def abort(self) -> None:
         """Send nothing more; ASGI has no way to cut the socket itself, the server's own time limit does."""

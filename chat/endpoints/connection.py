@@ -11,6 +11,9 @@ from typing import Protocol
 
 CONNECTION_EXTENSION = "palaver.connection"
 
+Offer = Callable[[str], bool]
+"""Takes a text at once, or leaves it: False."""
+
 
 class Connection(Protocol):
     """The transport of one WebSocket; for the event loop's thread only. Nothing of it raises."""
@@ -33,6 +36,13 @@ class Connection(Protocol):
         """Call `callback` each time that `paused` turns false: the peer has caught up, or is gone.
 
         There is one callback; a second call replaces it. It runs in the event loop and must not block.
+        """
+
+    def listen(self, offer: Offer) -> None:
+        """Offer each text to `offer` the moment that it comes, while the application waits in `receive`.
+
+        A text that it takes (True) is done with; every other comes by `receive`. So the order stays, and the texts
+        that are taken cost no wake-up of a task.
         """
 
     def abort(self) -> None:

@@ -29,6 +29,10 @@ from chat.outbox import Outbox, Turn
 from chat.protocols import centrifuge_json
 from chat.protocols.answers import encode_answer
 from chat.protocols.centrifuge_requests import Body, Connect, Invalid, Pong, Request, Rpc
+from chat.protocols.rpc import WRITES
+
+UTF8_BYTES_MAX = 4
+"""How many bytes one character may take."""
 
 logger = logging.getLogger("palaver.websocket")
 
@@ -58,6 +62,7 @@ class Socket:
             frame_bytes_max=core.settings.frame_out_bytes_max,
         )
         connection.on_resume(self.outbox.flush)
+        connection.listen(self._offered)
         self._commands = SocketCommands(core, self.outbox, self.close, address)
         self._closing = False
         self._outstanding = 0
@@ -99,6 +104,23 @@ class Socket:
         else:
             if disconnect is SLOW:
                 self._loop.call_later(self._core.settings.slow_close_s, self._connection.abort)
+
+    def _offered(self, text: str) -> bool:
+        """Start a frame's commands at once if none of them is to be waited for; else leave it to `run`."""
+        if len(text) * UTF8_BYTES_MAX > self._core.settings.frame_in_bytes_max:
+            return False
+        try:
+            requests = centrifuge_json.decode(text)
+        except centrifuge_json.BadFrame:
+            return False
+        if self._outstanding + len(requests) >= self._core.settings.pipeline_max:
+            return False
+        if not all(map(_waits_for_nothing, requests)):
+            return False
+        for request in requests:
+            if not self._closing:
+                self._start(request)
+        return True
 
     async def _take(self, message: Any) -> None:
         text = message.get("text")
@@ -227,6 +249,11 @@ class Socket:
         self._timer = self._loop.call_later(pause_s, self._ping)
 
 
+def _waits_for_nothing(request: Request) -> bool:
+    body = request.body
+    return body.method in WRITES if isinstance(body, Rpc) else isinstance(body, Pong)
+
+
 def _is_long(text: str, bytes_max: int) -> bool:
     """Tell whether a text is longer than `bytes_max` as UTF-8, without encoding what cannot be."""
-    return len(text) * 4 > bytes_max and len(text.encode()) > bytes_max
+    return len(text) * UTF8_BYTES_MAX > bytes_max and len(text.encode()) > bytes_max

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 import msgspec
 
@@ -26,6 +27,7 @@ from chat.commands import (
     ShowTyping,
     UpdateConversation,
     UpdateMember,
+    WriteCommand,
     WriteInConversation,
 )
 from chat.errors import MethodNotFound, NotAvailable
@@ -59,6 +61,9 @@ METHODS: Mapping[str, type[Command]] = {
 }
 NOT_OFFERED = frozenset({"react", "sync"})
 """Methods that the protocol knows and this server does not have."""
+
+WRITES = frozenset(name for name, command in METHODS.items() if command in (*get_args(WriteCommand), Leave))
+"""Methods whose command is queued for the writer, so that starting one waits for nothing."""
 
 _NO_DATA = (b"", b"null")
 _DECODERS = {method: msgspec.json.Decoder(command) for method, command in METHODS.items()}

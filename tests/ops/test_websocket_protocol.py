@@ -240,6 +240,57 @@ def test_a_binary_message_comes_as_bytes() -> None:
     assert received == [b"\x00\xff"]
 
 
+def test_who_listens_takes_texts_at_once_and_receives_the_others_in_order() -> None:
+    taken: list[str] = []
+    received: list[str] = []
+    busy = asyncio.Event()
+
+    def offer(text: str) -> bool:
+        if text.startswith("wait"):
+            return False
+        taken.append(text)
+        return True
+
+    async def listen(scope: Scope, receive: Receive, send: Send) -> None:
+        connection: Connection = scope["extensions"][CONNECTION_EXTENSION]
+        connection.listen(offer)
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] == "websocket.receive":
+            received.append(event["text"])
+            await busy.wait()
+
+    with serving(application(listen)) as ours, Wire(ours.port) as wire:
+        wire.upgrade()
+        wire.send(frame(TEXT, b"1") + frame(TEXT, b"2", final=False) + frame(CONTINUATION, b"3"))
+        until(lambda: len(taken) == 2, "two texts")
+        wire.send(frame(TEXT, b"wait") + frame(TEXT, b"behind it"))
+        until(lambda: received, "the text that was not taken")
+        wire.send(frame(TEXT, b"while it is dealt with") + frame(PING))
+        assert wire.frame() == (PONG, b"")
+        ours.in_loop(busy.set)
+        until(lambda: len(received) == 3, "those behind it")
+        wire.send(frame(TEXT, b"4"))
+        until(lambda: len(taken) == 3, "the last")
+    assert taken == ["1", "23", "4"]
+    assert received == ["wait", "behind it", "while it is dealt with"]
+
+
+def test_a_text_that_is_no_utf_8_is_not_offered() -> None:
+    offered: list[str] = []
+
+    def offer(text: str) -> bool:
+        offered.append(text)
+        return True
+
+    endpoint = Endpoint(lambda connection: connection.listen(offer))
+    with serving(endpoint.app) as ours, Wire(ours.port) as wire:
+        wire.upgrade()
+        wire.send(frame(TEXT, b"\xff") + frame(TEXT, b"late"))
+        assert wire.close_code() == 1007
+    assert offered == []
+
+
 def test_a_ping_is_answered() -> None:
     with serving(application(echo)) as ours, Wire(ours.port) as wire:
         wire.upgrade()
