@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from chat.broker import Broker
 from chat.errors import Internal, Problem, TooManyRequests, Unavailable
@@ -16,18 +17,28 @@ from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import Answer, Committed, Draft, Store, StoreFailed
 
+Settled = Callable[[Answer | Problem], None]
+"""Called once with what became of a draft, in the event loop, after the commit."""
+
 logger = logging.getLogger("palaver.writer")
 
 
 class _Waiting:
     """A draft, who waits for it, and since when (monotonic seconds)."""
 
-    __slots__ = ("answer", "draft", "since_s")
+    __slots__ = ("draft", "settled", "since_s")
 
-    def __init__(self, draft: Draft, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, draft: Draft, settled: Settled) -> None:
         self.draft = draft
-        self.answer = answer
+        self.settled = settled
         self.since_s = time.monotonic()
+
+    def settle(self, outcome: Answer | Problem) -> None:
+        """Tell who waits; what goes wrong with one must not touch the others of the batch."""
+        try:
+            self.settled(outcome)
+        except Exception:
+            logger.exception("an answer could not be handed over")
 
 
 class Writer:
@@ -65,7 +76,13 @@ class Writer:
         return len(self._queue)
 
     def submit(self, draft: Draft) -> asyncio.Future[Answer]:
-        """Queue a draft; the future settles with its answer after the commit, or with the Problem that refused it.
+        """Queue a draft as `put` does; the future settles with its answer or its Problem."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self.put(draft, partial(_settle, answer))
+        return answer
+
+    def put(self, draft: Draft, settled: Settled) -> None:
+        """Queue a draft; `settled` is called with its answer after the commit, or with the Problem that refused it.
 
         Raises TooManyRequests when the queue is full, and Unavailable while writing is off.
         """
@@ -75,10 +92,8 @@ class Writer:
             raise Unavailable("the server is stopping; try again", retry_after_s=self._settings.write_retry_s)
         if len(self._queue) >= self._settings.write_queue_max:
             raise TooManyRequests("the server has more to write than it can; try again", retry_after_s=1.0)
-        answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._queue.append(_Waiting(draft, answer))
+        self._queue.append(_Waiting(draft, settled))
         self._work.set()
-        return answer
 
     async def run(self) -> None:
         """Write batches until `close`; what is queued by then is still written."""
@@ -119,21 +134,19 @@ class Writer:
         self._settle(batch, outcomes)
 
     def _settle(self, batch: list[_Waiting], outcomes: Sequence[Committed | Problem]) -> None:
-        """Answer the senders, then publish. The loop runs both in that order, while the next batch commits."""
-        committed = []
-        now_s = time.monotonic()
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Committed):
-                committed.append(outcome)
-                if not waiting.answer.done():
-                    waiting.answer.set_result(outcome.answer)
-            elif not waiting.answer.done():
-                waiting.answer.set_exception(outcome)
-            self._observer.acked(now_s - waiting.since_s)
+        """Answer the senders; the loop publishes after it, while the next batch commits.
+
+        It is asked to before the first answer is handed over, so that answers and events leave in the same frames.
+        """
+        committed = [outcome for outcome in outcomes if isinstance(outcome, Committed)]
         if committed:
             if self._noted is not None:
                 self._noted(committed)
             self._loop.call_soon(self._broker.publish, committed)
+        now_s = time.monotonic()
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.settle(outcome.answer if isinstance(outcome, Committed) else outcome)
+            self._observer.acked(now_s - waiting.since_s)
 
     def _fail(self, batch: list[_Waiting], reason: str) -> None:
         """Turn writing off. Nobody knows whether the batch was stored: its keys let every sender ask again."""
@@ -144,8 +157,7 @@ class Writer:
 
     def _refuse(self, batch: Sequence[_Waiting], problem: Problem) -> None:
         for waiting in batch:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(problem)
+            waiting.settle(problem)
 
     async def _mend(self) -> None:
         """Reopen until it works, refusing meanwhile what was queued; then the listeners catch up from the database."""
@@ -168,3 +180,12 @@ class Writer:
         logger.warning("writing is on again, after %s", self.failure)
         self.failure = ""
         self._reopened()
+
+
+def _settle(answer: asyncio.Future[Answer], outcome: Answer | Problem) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, Problem):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

@@ -30,6 +30,7 @@ from chat.protocols import centrifuge_json
 from chat.protocols.answers import encode_answer
 from chat.protocols.centrifuge_requests import Body, Connect, Invalid, Pong, Request, Rpc
 from chat.protocols.rpc import WRITES
+from chat.store import Answer
 
 UTF8_BYTES_MAX = 4
 """How many bytes one character may take."""
@@ -176,11 +177,12 @@ class Socket:
 
     def _call(self, id: int, rpc: Rpc) -> Awaitable[None] | None:
         """Call a method. What is written is queued and answered when it is durable; the next command does not wait."""
-        answer = self._commands.call(rpc)
-        if not isinstance(answer, asyncio.Future):
+        answer = self._commands.call(rpc, partial(self._settle, id))
+        if isinstance(answer, asyncio.Future):
+            answer.add_done_callback(partial(self._done, id))
+        elif answer is not None:
             return self._reply(id, answer)
         self._outstanding += 1
-        answer.add_done_callback(partial(self._settle, id))
         if self._outstanding < self._core.settings.pipeline_max:
             return None
         self._settled = self._loop.create_future()
@@ -209,18 +211,21 @@ class Socket:
             self._timer.cancel()
             self._schedule_ping()
 
-    def _settle(self, id: int, answer: asyncio.Future[Any]) -> None:
+    def _done(self, id: int, answer: asyncio.Future[Any]) -> None:
+        error = Internal() if answer.cancelled() else answer.exception()
+        if error is None:
+            self._settle(id, answer.result())
+        else:
+            self._settle(id, error if isinstance(error, Problem) else Internal())
+
+    def _settle(self, id: int, outcome: Answer | Problem) -> None:
         self._outstanding -= 1
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
-        if answer.cancelled():
-            self._refuse(id, Internal())
-            return
-        error = answer.exception()
-        if error is None:
-            self.outbox.push(centrifuge_json.reply_rpc(id, encode_answer(answer.result())))
+        if isinstance(outcome, Problem):
+            self._refuse(id, outcome)
         else:
-            self._refuse(id, error if isinstance(error, Problem) else Internal())
+            self.outbox.push(centrifuge_json.reply_rpc(id, encode_answer(outcome)))
 
     def _refuse(self, id: int, problem: Problem) -> None:
         self._core.observer.refused(problem.name)

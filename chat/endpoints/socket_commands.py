@@ -51,6 +51,7 @@ from chat.protocols.subscriptions import TOPICS, read_subscribe_data, subscribed
 from chat.session import Session
 from chat.subscribing import Begun
 from chat.timeline import Claim
+from chat.writer import Settled
 
 VERSION = "palaver"
 TTL_MAX_S = 2**31 - 1  # the protocol has 32 bits; a timer, too, is no longer than this
@@ -93,15 +94,15 @@ class SocketCommands:
         if self._session is not None:
             self._session.admit()
 
-    def call(self, rpc: requests.Rpc) -> Awaitable[Any]:
-        """Start a method; see Session.handle. What is none counts against the rate all the same."""
+    def call(self, rpc: requests.Rpc, settled: Settled) -> Awaitable[Any] | None:
+        """Start a method; see Session.start. What is none counts against the rate all the same."""
         assert self._session is not None
         try:
             command = decode_rpc(rpc.method, rpc.data, self._session.user.id)
         except Problem:
             self._session.admit()
             raise
-        return self._session.handle(command)
+        return self._session.start(command, settled)
 
     async def connect(self, id: int, command: requests.Connect) -> None:
         """Let the user of the token in, and subscribe him to his own channel."""

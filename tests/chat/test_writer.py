@@ -13,7 +13,7 @@ from chat.errors import Internal, KeyReused, TooManyRequests, Unavailable
 from chat.observer import NullObserver
 from chat.settings import Settings
 from chat.store import Answer, Committed, Draft, Sent
-from chat.writer import Writer
+from chat.writer import Settled, Writer
 from tests.support.fake_store import FakeStore, broken
 from tests.support.waiting import until
 
@@ -41,10 +41,15 @@ class Desk:
         return [self._submit(key) for key in keys]
 
     def _submit(self, key: str) -> asyncio.Future[Answer]:
+        return self.writer.submit(self._draft(key))
+
+    def put(self, key: str, settled: Settled | None = None) -> None:
+        """Queue without a future; without `settled` the answer goes into the log."""
+        self.writer.put(self._draft(key), settled or (lambda outcome: self.log.append(f"ack {key}")))
+
+    def _draft(self, key: str) -> Draft:
         command = SendMessage(conversation_id=CONVERSATION, client_message_id=key, content="hi")
-        answer = self.writer.submit(Draft("alice", command, 1))
-        answer.add_done_callback(lambda done: self.log.append(f"ack {key}") if not done.cancelled() else None)
-        return answer
+        return Draft("alice", command, 1)
 
     def _reopened(self) -> None:
         self.reopenings += 1
@@ -100,14 +105,24 @@ async def test_a_full_queue_refuses_and_takes_again_when_there_is_room() -> None
 
 async def test_nothing_is_acked_or_published_before_the_commit_and_acks_come_first(desk: Desk) -> None:
     desk.store.open_gate.clear()
-    answers = desk.submit("a", "b")
+    desk.put("a")
+    desk.put("b")
     for _ in range(10):
         await asyncio.sleep(0)
     assert desk.log == ["begin 2"]
     desk.store.open_gate.set()
-    await asyncio.gather(*answers)
     await until(lambda: "publish 2" in desk.log, "the publication")
     assert desk.log == ["begin 2", "commit 2", "ack a", "ack b", "publish 2"]
+
+
+async def test_an_answer_that_cannot_be_handed_over_does_not_touch_the_others(desk: Desk) -> None:
+    def broken_door(_: object) -> None:
+        raise RuntimeError("the door is broken")
+
+    desk.put("a", broken_door)
+    desk.put("b")
+    await until(lambda: "publish 2" in desk.log, "the publication")
+    assert "ack b" in desk.log
 
 
 async def test_a_refused_draft_is_told_so_and_its_neighbours_are_published(desk: Desk) -> None:
