@@ -101,9 +101,8 @@ class Outbox:
         self._scheduled = False
         pending = self._pending
         while pending and not self._closed and not self._sink.paused:
-            self._sink.write_text(pending.popleft() if len(pending) == 1 else self._gather())
+            self._sink.write_text(self._gather())
         if not pending:
-            self._pending_bytes = 0
             self._wake()
         elif self._pending_bytes > self._bytes_max:
             self._overflow()
@@ -124,6 +123,11 @@ class Outbox:
 
     def _gather(self) -> bytes:
         pending = self._pending
+        if self._pending_bytes <= self._frame_bytes_max:  # nearly always: all fits into one frame
+            frame = b"\n".join(pending)
+            pending.clear()
+            self._pending_bytes = 0
+            return frame
         first = pending.popleft()
         parts = [first]
         size = len(first)

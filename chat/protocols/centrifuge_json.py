@@ -15,6 +15,7 @@ from chat.protocols.centrifuge_requests import (
     COMMAND_ID_MAX,
     KINDS,
     PONG,
+    Call,
     CommandId,
     Envelope,
     Invalid,
@@ -28,6 +29,7 @@ ERROR_CHARS_MAX = 200
 PING = b"{}"
 SEPARATOR = b"\n"
 
+_CALLS = msgspec.json.Decoder(Call)
 _ENVELOPES = msgspec.json.Decoder(Envelope)
 _OUTLINES = msgspec.json.Decoder(dict[str, Raw])
 _IDS = msgspec.json.Decoder(CommandId)
@@ -133,6 +135,14 @@ def _text(frame: bytes) -> str:
 
 
 def _request(line: str) -> Request:
+    try:
+        call = _CALLS.decode(line)
+    except UNREADABLE:
+        return _any_request(line)
+    return Request(call.id, call.rpc)
+
+
+def _any_request(line: str) -> Request:
     try:
         envelope = _ENVELOPES.decode(line)
     except UNREADABLE as failure:

@@ -203,6 +203,13 @@ class Envelope(msgspec.Struct, frozen=True):
     sub_refresh: SubRefresh | None = None
 
 
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The command that there is most of, and nothing else: what is not it has to be read as an Envelope."""
+
+    id: Annotated[int, msgspec.Meta(ge=1, le=COMMAND_ID_MAX)]
+    rpc: Rpc
+
+
 KINDS = Envelope.__struct_fields__[1:]
 """The names of all bodies."""
 
