@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import sql
 from chat.archive import ArchivedConversation, ArchivedMember, ArchivedMessage
-from chat.errors import BadRequest, Unavailable, Unknown
+from chat.errors import Unavailable, Unknown
 from chat.ids import uuid_of
 from chat.models import RowId
 from storage.engine import sqlite3
@@ -34,9 +34,9 @@ class RestoredArchives:
         self._data = data
 
     def archive(self, name: str, persona: str) -> FileArchive:
-        """Find a persona's file in a copy; raises BadRequest for what is no name, Unknown where there is none."""
+        """Find a persona's file in a copy; raises Unknown where there is none, and for what names no folder here."""
         if not NAME.match(name):
-            raise BadRequest(f"a copy is named by a folder in {RESTORES}, and by nothing else")
+            raise Unknown(f"a copy is named by a folder in {RESTORES}, and by nothing else")
         folder = self._data / RESTORES / name
         file = path_of(folder, persona)
         if folder.is_symlink() or file.is_symlink() or not file.is_file():

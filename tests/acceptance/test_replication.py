@@ -90,7 +90,9 @@ async def test_a_second_machine_is_refused_until_the_first_gives_the_place_back(
     place = tmp_path / "shared"
     async with (
         Replicated.start(tmp_path / "first", replica=place) as first,
-        Replicated.start(tmp_path / "second", replica=place) as second,
+        Replicated.start(
+            tmp_path / "second", command=palaver("serve", "--start-empty"), replica=place
+        ) as second,
         second.talking(),
     ):
         await first.until_state(REPLICATING)
