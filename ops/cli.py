@@ -1,4 +1,4 @@
-"""The command `palaver`: one typer application, one file per verb."""
+"""The command `palaver`: one typer application; ops/verbs.py names its verbs, each a file of its own."""
 
 from __future__ import annotations
 
@@ -11,47 +11,20 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
-from ops import (
-    backup,
-    doctor,
-    drill,
-    migrate,
-    replicate,
-    restore_command,
-    restore_parts,
-    serve,
-    snapshots,
-    status,
-    token,
-    vacuum,
-)
-from ops.tail import command as tail
+from ops.verbs import Verbs
 
 EXIT_USAGE = 2
 PRIVATE = 0o077  # whatever a command makes belongs to its owner alone: databases, locks, the secret
 
 app = typer.Typer(
     name="palaver",
+    cls=Verbs,
     help="A self-hosted chat backend: every message exactly once, in order, recoverable. "
     "Settings come from the environment as PALAVER_…; docs/reference/settings.md lists them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("serve")(serve.serve)
-app.command("migrate")(migrate.migrate)
-app.command("replicate")(replicate.replicate)
-app.command("status")(status.status)
-app.command("token")(token.token)
-app.command("tail")(tail.tail)
-app.command("doctor")(doctor.doctor)
-app.command("snapshots")(snapshots.snapshots)
-app.add_typer(restore_command.app, name="restore")
-restore_command.app.command("conversation")(restore_parts.conversation)
-restore_command.app.command("persona")(restore_parts.persona)
-app.command("backup")(backup.backup)
-app.command("drill")(drill.drill)
-app.command("vacuum")(vacuum.vacuum)
 
 
 def main() -> None:

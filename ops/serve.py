@@ -38,7 +38,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. PALAVER_… variables set everything; docs/reference/settings.md lists them."""
-    import asgi  # here, since the other commands start in a third of the time without it
+    import asgi
 
     settings = Settings.from_environment()
     configure(settings)

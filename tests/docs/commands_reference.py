@@ -118,7 +118,8 @@ def commands() -> dict[str, Command]:
     """Return every command by name; one in a group is called by both names."""
     group: Any = typer.main.get_command(app)
     found: dict[str, Command] = {}
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command: Any = group.get_command(None, name)
         below = getattr(command, "commands", {})
         found |= {name: command, **{f"{name} {verb}": each for verb, each in below.items()}}
     return found

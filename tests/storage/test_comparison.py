@@ -104,7 +104,9 @@ def test_pasts_that_parted_are_not_compared(live: Path, copy: Path, opening: str
 
 
 def test_a_restart_parts_nothing(live: Path, copy: Path) -> None:
-    change(live, "INSERT INTO generations VALUES (2, 'second', 'start', 0, 't', 'full', 'accept', NULL, 'apply')")
+    change(
+        live, "INSERT INTO generations VALUES (2, 'second', 'start', 0, 't', 'full', 'accept', NULL, 'apply')"
+    )
 
     assert not compare(copy, live).diverged
 
