@@ -68,6 +68,7 @@ lock: $(DEVELOPMENT_READY) ## write requirements/*.lock anew (ARGS=--upgrade for
 		--constraint requirements/runtime.lock --output-file requirements/dev.lock pyproject.toml
 	$(PIP_COMPILE) $(ARGS) --constraint requirements/runtime.lock \
 		--output-file requirements/centrifuge-0.6.0.lock requirements/centrifuge-0.6.0.in
+	$(PIP_COMPILE) $(ARGS) --output-file requirements/pip.lock requirements/pip.in
 
 clean: ## remove all that was installed or built; ./data stays
 	rm -rf $(VENV) build dist *.egg-info $(JS_CLIENT)/node_modules
@@ -79,6 +80,7 @@ $(BIN)/python:
 		echo "Palaver needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
 		echo "Name another one, for example: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; } >&2
 	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --require-hashes -r requirements/pip.lock
 
 $(RUNTIME_READY): requirements/runtime.lock pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
