@@ -95,9 +95,11 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
                 file.writer.close()
     finally:
         # Litestream last: it copies what the files were closed with, and goes on from there at the next start.
-        await files.close()
-        if replication is not None:
-            await replication.stop()
+        try:
+            await files.close()
+        finally:
+            if replication is not None:
+                await replication.stop()
 
 
 async def _core(

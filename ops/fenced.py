@@ -13,7 +13,15 @@ from ops.lease import HELD, LOST, OTHERS, Lease
 from ops.litestream_socket import SyncOutcome
 from ops.litestream_status import LitestreamStatus, Supervisor
 
+EXCHANGED = "the replica does not hold what was copied to it: it is new, was emptied, or is another one"
 NO_PROOF = "the lease on the replica is not ours, or could not be renewed in time"
+
+
+class Leasable(Supervisor, Protocol):
+    """A supervisor that can begin again at a place that lost what it held."""
+
+    async def copy_anew(self, reason: str) -> None:
+        """Ask for whole new copies of all files; returns at once."""
 
 
 class Fenced(Supervisor, Protocol):
@@ -37,7 +45,7 @@ class Leased:
     """
 
     def __init__(
-        self, supervisor: Supervisor, lease: Lease, changed: Callable[[], None] = lambda: None
+        self, supervisor: Leasable, lease: Lease, changed: Callable[[], None] = lambda: None
     ) -> None:
         self._supervisor = supervisor
         self._lease = lease
@@ -75,12 +83,13 @@ class Leased:
         try:
             async with asyncio.TaskGroup() as tasks:
                 keeping = tasks.create_task(self._lease.run(self._tell))
-                leaving = tasks.create_task(self._leave_when_lost())
+                beginning = tasks.create_task(self._begin_again_when_exchanged())
                 working = tasks.create_task(self._work())
+                leaving = tasks.create_task(self._leave_when_lost(working))
                 await self._stop.wait()
                 if self._lease.taken.is_set():
                     await self._supervisor.stop()
-                for task in (working, leaving, keeping):
+                for task in (working, leaving, beginning, keeping):
                     task.cancel()
             await self._lease.release()
         finally:
@@ -96,6 +105,8 @@ class Leased:
         outcome = await self._supervisor.sync(file, timeout_s)
         if outcome.ok and (self._lease.state != HELD or self._lease.expired):
             return SyncOutcome(ok=False, reason=NO_PROOF)
+        if outcome.ok and self._lease.exchanged.is_set():
+            return SyncOutcome(ok=False, reason=EXCHANGED)
         return outcome
 
     async def restart(self, reason: str) -> None:
@@ -128,9 +139,16 @@ class Leased:
         await self._lease.taken.wait()
         await self._supervisor.run()
 
-    async def _leave_when_lost(self) -> None:
+    async def _leave_when_lost(self, working: asyncio.Task[None]) -> None:
+        """Break off at once: every piece that is still copied would spoil what the other one copies."""
         await self._lease.lost.wait()
-        await self._supervisor.stop()
+        working.cancel()
+
+    async def _begin_again_when_exchanged(self) -> None:
+        while True:
+            await self._lease.exchanged.wait()
+            await self._supervisor.copy_anew(EXCHANGED)
+            self._lease.exchanged.clear()
 
 
 class Unleased:

@@ -47,7 +47,9 @@ class Lease:
 
     `state` is `free` before the first look, `held`, `others`, or `lost`: that somebody took what was ours. What is
     lost is never taken again: the other's copies now follow another database than ours. `trouble` says why the object
-    cannot be reached, and is empty while it can. `weak` says that the store knows no conditions.
+    cannot be reached, and is empty while it can. `weak` says that the store knows no conditions. `exchanged` is set
+    when the object is not as we left it, so that the place may hold nothing that was copied there: it was emptied,
+    another one was put in its stead, or nobody ever held it.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Lease:
         self.other: Holder | None = None
         self.taken = asyncio.Event()
         self.lost = asyncio.Event()
+        self.exchanged = asyncio.Event()
         self._stored = stored
         self._ttl_s = ttl_s
         self._read_back_after_s = read_back_after_s
@@ -74,6 +77,7 @@ class Lease:
         self._tag = ""
         self._renewal = 0
         self._renewed_s = 0.0
+        self._renewed = 0
         self._tried = False
         self._watched: tuple[bytes, float] = (b"", 0.0)
 
@@ -141,8 +145,9 @@ class Lease:
             self._note_renewed(tag, started_s)
             return
         found = await self._stored.read()
+        self._compare(found)
         if found is None:
-            # Whoever tidied the bucket took nothing from us; whoever is faster now did.
+            # Whoever tidied the bucket took no lease from us; whoever is faster now did.
             tag = await self._stored.create(self._body())
         elif self._is_ours(found):
             # An earlier renewal was written after all, and only its answer was lost.
@@ -154,6 +159,7 @@ class Lease:
 
     async def _renew_weak(self, started_s: float) -> None:
         found = await self._stored.read()
+        self._compare(found)
         if found is None or self._is_ours(found):
             self._note_renewed(await self._stored.overwrite(self._body()), started_s)
         else:
@@ -170,6 +176,7 @@ class Lease:
             return
         tag = await self._take(found)
         if tag is not None:
+            self._compare(found)
             self._note_renewed(tag, started_s)
             logger.info("the lease is ours", extra={"weak": self.weak})
 
@@ -190,6 +197,14 @@ class Lease:
         await asyncio.sleep(self._read_back_after_s)
         stands = await self._stored.read()
         return stands.tag if stands is not None and self._is_ours(stands) else None
+
+    def _compare(self, found: Stored | None) -> None:
+        """Hold what stands there against what we wrote last: it may be gone, or be of before."""
+        written = _read(found) if found else None
+        if found is None or (
+            written is not None and self._is_ours(found) and written.renewal < self._renewed
+        ):
+            self.exchanged.set()
 
     async def _replace(self, body: bytes, tag: str) -> None:
         await (self._stored.overwrite(body) if self.weak else self._stored.replace(body, tag))
@@ -219,7 +234,7 @@ class Lease:
         )
 
     def _note_renewed(self, tag: str, started_s: float) -> None:
-        self._tag, self._renewed_s = tag, started_s
+        self._tag, self._renewed_s, self._renewed = tag, started_s, self._renewal
         self.state, self.other = HELD, None
         self.taken.set()
 

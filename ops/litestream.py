@@ -52,7 +52,7 @@ class Litestream:
         self._settings = settings
         self._target = target_of(settings)
         self._place = LitestreamPlace(settings)
-        self._files = SupervisedFiles(files, self._place.files)
+        self._files = SupervisedFiles(files, self._place.files, self._target.place)
         self._lock = SupervisorLock(self._place.folder)
         self._socket = LitestreamSocket(self._place.socket)
         self._whole = WholeCopies(settings, self._target, self._place, self._files)
@@ -62,6 +62,7 @@ class Litestream:
         self._wake = asyncio.Event()
         self._binary: Path | None = None
         self._restart_reason = ""
+        self._anew = False
         self._stop_by_s = 0.0
         self._finished: asyncio.Event | None = None
 
@@ -79,11 +80,12 @@ class Litestream:
         """
         self._place.make()
         if self._lock.acquire():
-            self._files.open()
+            self._anew |= not self._files.open()
 
     async def run(self) -> None:
         """Keep it running until `stop`."""
         self._finished = asyncio.Event()
+        self._socket = LitestreamSocket(self._place.socket)
         try:
             while not self._stopping:
                 await self._life()
@@ -111,6 +113,14 @@ class Litestream:
         """Ask for a fresh process; returns at once. `reason` is logged and stands in `status`."""
         self._restart_reason = reason
         self._wake.set()
+
+    async def copy_anew(self, reason: str) -> None:
+        """Ask for whole new copies of all files; returns at once, and nothing is proven until they are begun.
+
+        For a replica that does not hold what was copied to it.
+        """
+        self._anew = True
+        await self.restart(reason)
 
     async def changed(self) -> None:
         """Look at the files now, and not within the second."""
@@ -140,6 +150,11 @@ class Litestream:
             self._binary = None
             self._tell_down(str(error))
             logger.error("%s", error, extra={"again_in_s": self._pause_s})
+        except Exception as error:
+            # Whatever it was: if nobody copies any more, nobody would begin to.
+            self._binary = None
+            self._tell_down(f"{type(error).__name__}: {error}")
+            logger.exception("the supervisor broke", extra={"again_in_s": self._pause_s})
         if time.monotonic() - began_s > WELL_S:
             self._pause_s = PAUSE_MIN_S
         if not self._stopping:
@@ -150,6 +165,9 @@ class Litestream:
         """Start a process and watch until there is to be another, or none; raises what `_life` takes."""
         if self._binary is None:
             self._binary = await asyncio.to_thread(litestream_binary.usable, self._settings)
+        if self._anew:
+            await asyncio.to_thread(self._place.forget_copies)
+            self._anew = False
         files = self._files.hold()
         async with self._whole.underway(self._binary, self._wake):
             if not files:
@@ -165,6 +183,10 @@ class Litestream:
                 await self._watch(child, files)
                 if self._stopping:
                     await self._last_syncs(files)
+            except asyncio.CancelledError:
+                # The place may be another machine's by now: not one piece more.
+                child.kill()
+                raise
             finally:
                 await self._end(child)
 
@@ -271,9 +293,11 @@ class Litestream:
         )
 
     def _may_prove(self, path: Path) -> bool:
-        return not self._files.is_exchanged(path) and self._files.is_same(path)
+        return not self._anew and not self._files.is_exchanged(path) and self._files.is_same(path)
 
     def _why_not(self, path: Path) -> str:
+        if self._anew:
+            return "the replica was emptied or exchanged, and whole new copies are being made"
         if self._files.is_exchanged(path):
             return "the file was exchanged, and a whole new copy is being made"
         return "the file is not in Litestream's care, or was exchanged a moment ago"

@@ -92,6 +92,12 @@ class LitestreamChild:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         return code, f"it {how}{f': {self._log.last}' if self._log.last else ''}"
 
+    def kill(self) -> None:
+        """End it at once, whatever it has left to copy; `end` waits until it is gone."""
+        self._log.ending = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def end(self, first_s: float, second_s: float) -> None:
         """End it: SIGTERM, after `first_s` another one, which stops its last copying, after `second_s` more SIGKILL."""
         self._log.ending = True

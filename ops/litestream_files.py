@@ -22,9 +22,10 @@ Identity = tuple[int, int]
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """What is kept over our own end. A file that was seen to go has no identity."""
+    """What is kept over our own end. A file that was seen to go has no identity. `place` is where copies go."""
 
     clean: bool = True
+    place: str = ""
     identities: dict[str, Identity | None] = {}
     exchanged: tuple[str, ...] = ()
 
@@ -58,9 +59,10 @@ class NotedFiles:
 class SupervisedFiles:
     """The database files that `look` names; those that do not exist yet, or are empty still, do not count."""
 
-    def __init__(self, look: Callable[[], Sequence[Path]], note: Path) -> None:
+    def __init__(self, look: Callable[[], Sequence[Path]], note: Path, place: str) -> None:
         self._look = look
         self._note = note
+        self._place = place
         self._identities: dict[Path, Identity | None] = {}
         self._held: dict[Path, int] = {}
         self._exchanged: set[Path] = set()
@@ -75,16 +77,20 @@ class SupervisedFiles:
         named = {Path(os.path.abspath(path)) for path in self._look()}
         return tuple(sorted(path for path in named if _identity(path) is not None))
 
-    def open(self) -> None:
-        """Remember what the last supervisor saw; if it died, whatever changed since may have changed under it."""
+    def open(self) -> bool:
+        """Remember what the last supervisor saw; if it died, whatever changed since may have changed under it.
+
+        True if it copied to the same place.
+        """
         try:
             noted = msgspec.json.decode(self._note.read_bytes(), type=Noted)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-            return
+            return False
         self._identities = {Path(path): identity for path, identity in noted.identities.items()}
         self._exchanged = {Path(path) for path in noted.exchanged}
         if not noted.clean:
             self._exchanged |= {path for path in self._identities if not self._is_same(path)}
+        return noted.place == self._place
 
     def hold(self) -> tuple[Path, ...]:
         """Look again, hold on to the files that may be replicated, and return them."""
@@ -155,6 +161,7 @@ class SupervisedFiles:
     def _save(self, *, clean: bool) -> None:
         noted = Noted(
             clean=clean,
+            place=self._place,
             identities={str(path): identity for path, identity in self._identities.items()},
             exchanged=tuple(sorted(map(str, self._exchanged))),
         )

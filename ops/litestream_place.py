@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -42,6 +43,15 @@ class LitestreamPlace:
             raise PermissionError(
                 f"{self.socket.parent} is not ours alone. Remove it, or set PALAVER_DATA to a shorter path."
             )
+
+    def forget_copies(self) -> None:
+        """Take away what Litestream itself noted of its copies, while none runs; raises OSError.
+
+        Its next start looks at the replica, and copies each file whole. With notes about another place it would go on
+        from there instead, and what it wrote could not be restored.
+        """
+        for notes in self.folder.parent.glob(".*.db-litestream"):
+            shutil.rmtree(notes)
 
     def once(self, stem: str) -> Path:
         """Return where the configuration of one whole copy of a file is written."""

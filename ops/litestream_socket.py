@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 import msgspec
@@ -13,6 +14,8 @@ INFO_TIMEOUT_S = 5.0
 CONTROL_TIMEOUT_S = 10.0
 # Every call of a sync holds a connection; the databases of a file each may have one under way.
 CONNECTIONS_MAX = 256
+
+Answer = TypeVar("Answer")
 
 SYNCED = frozenset({"synced", "no_change"})
 
@@ -92,18 +95,18 @@ class LitestreamSocket:
 
     async def info(self, timeout_s: float = INFO_TIMEOUT_S) -> Info:
         """Ask who answers; it does so even while the store is down. Raises SocketFailed."""
-        return msgspec.json.decode(await self._ask("GET", "/info", None, timeout_s), type=Info)
+        return _decoded(await self._ask("GET", "/info", None, timeout_s), Info)
 
     async def list(self, timeout_s: float = INFO_TIMEOUT_S) -> tuple[Listed, ...]:
         """Ask which databases are known; does not answer where the store was down at the start. Raises SocketFailed."""
-        return msgspec.json.decode(await self._ask("GET", "/list", None, timeout_s), type=_List).databases
+        return _decoded(await self._ask("GET", "/list", None, timeout_s), _List).databases
 
     async def sync(self, file: Path, timeout_s: float, *, wait: bool = True) -> SyncOutcome:
         """Copy what is committed in `file`, and wait until the store has it; never raises."""
         # Its own limit is in whole seconds, and only the later of the two: ours ends the call.
         body = {"path": str(file), "wait": wait, "timeout": math.ceil(timeout_s) + 1}
         try:
-            answer = msgspec.json.decode(await self._ask("POST", "/sync", body, timeout_s), type=_Synced)
+            answer = _decoded(await self._ask("POST", "/sync", body, timeout_s), _Synced)
         except SocketFailed as failed:
             return SyncOutcome(ok=False, reason=str(failed))
         return SyncOutcome(
@@ -140,9 +143,16 @@ class LitestreamSocket:
         return answer.content
 
 
+def _decoded(content: bytes, wanted: type[Answer]) -> Answer:
+    try:
+        return msgspec.json.decode(content, type=wanted)
+    except msgspec.DecodeError as error:
+        raise SocketFailed(f"Litestream's answer is not understood: {error}") from error
+
+
 def _said(content: bytes) -> str:
     try:
         refusal = msgspec.json.decode(content, type=_Refusal)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except msgspec.DecodeError:
         return content[:200].decode(errors="replace")
     return f"{refusal.error} {refusal.details}" if refusal.details else refusal.error

@@ -66,18 +66,18 @@ class WholeCopies:
         logger.warning(
             "%s was exchanged; a whole new copy of it is made", path.name, extra={"file": str(path)}
         )
-        self._files.hold_exchanged(path)
         try:
+            self._files.hold_exchanged(path)
             async with asyncio.timeout(self._try_s):
                 code, said = await self._run_once(binary, path)
+            if code == 0:
+                return self._files.copied(path)
         except TimeoutError:
-            code, said = 1, f"it took over {self._try_s:g} s"
+            said = f"it took over {self._try_s:g} s"
         except OSError as error:
-            code, said = 1, str(error)
-        if code != 0:
-            logger.error("%s could not be copied whole: %s", path.name, said, extra={"file": str(path)})
-            return False
-        return self._files.copied(path)
+            said = str(error)
+        logger.error("%s could not be copied whole: %s", path.name, said, extra={"file": str(path)})
+        return False
 
     async def _run_once(self, binary: Path, path: Path) -> tuple[int, str]:
         """Return the exit code of one run over one file, and what it said."""
@@ -93,6 +93,7 @@ class WholeCopies:
             try:
                 return await child.wait()
             finally:
+                child.kill()
                 await asyncio.shield(child.end(0.0, KILL_PATIENCE_S))
         finally:
             config.unlink(missing_ok=True)

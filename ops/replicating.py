@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,16 +13,18 @@ from ops.holder import this_process
 from ops.lease import Lease
 from ops.lease_object import LeaseObject, ObjectFailed
 from ops.lease_place import lease_object
+from ops.litestream import Litestream
+from ops.litestream_alongside import LitestreamAlongside
 from ops.litestream_place import LitestreamPlace
 from ops.litestream_socket import LitestreamSocket, SocketFailed
-from ops.litestream_status import Supervisor
 from ops.litestream_target import target_of
 from ops.replication import Replication
-from ops.supervisor import supervisor_of
 from storage.personas import PersonaFiles
 
 LOOK_TIMEOUT_S = 4.0
 CHILD_TIMEOUT_S = 2.0
+Files = Callable[[], Sequence[Path]]
+
 PORTS = {"sftp": 22, "webdav": 80, "webdavs": 443, "nats": 4222}
 
 
@@ -31,7 +33,7 @@ def replication_of(settings: Settings, files: PersonaFiles) -> Replication:
     due = asyncio.Event()
     return Replication(
         settings,
-        fenced_of(settings, supervisor_of(settings, files.paths), due.set),
+        _fenced(settings, files.paths, due.set),
         target_of(settings).shown,
         files.opened,
         _child_answers(settings),
@@ -39,20 +41,21 @@ def replication_of(settings: Settings, files: PersonaFiles) -> Replication:
     )
 
 
-def fenced_of(settings: Settings, supervisor: Supervisor, changed: Callable[[], None]) -> Fenced:
-    """Put the lease before a supervisor, unless that one works in another process, which holds the lease."""
-    stored = lease_object(settings)
-    if settings.replicate == "alongside" and stored is not None:
-        return Unleased(supervisor, _reads(stored))
-    return leased(settings, supervisor, changed)
-
-
-def leased(settings: Settings, supervisor: Supervisor, changed: Callable[[], None] = lambda: None) -> Fenced:
+def leased(settings: Settings, supervisor: Litestream, changed: Callable[[], None] = lambda: None) -> Fenced:
     """Put the lease before a supervisor, where the store can hold one."""
     stored = lease_object(settings)
     if stored is None:
         return Unleased(supervisor, _connects(settings.replica))
     return Leased(supervisor, Lease(stored, this_process(Path(settings.data))), changed)
+
+
+def _fenced(settings: Settings, files: Files, changed: Callable[[], None]) -> Fenced:
+    """Take the server's own supervisor with its lease, or the one of another process, which holds the lease."""
+    if settings.replicate == "inside":
+        return leased(settings, Litestream(settings, files), changed)
+    stored = lease_object(settings)
+    look = _connects(settings.replica) if stored is None else _reads(stored)
+    return Unleased(LitestreamAlongside(settings), look)
 
 
 def _child_answers(settings: Settings) -> Callable[[], Awaitable[bool]]:

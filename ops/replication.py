@@ -28,6 +28,7 @@ SYNC_TIMEOUT_S = 5.0
 BEAT_TIMEOUT_S = 2.0
 FAILED_PROBE_S = 2.0
 START_STEP_S = 0.05
+BROKEN_PAUSE_S = 5.0
 RESTART_PAUSE_S = 30.0
 RESTART_PAUSE_MAX_S = 600.0
 SLOW_RESTART_S = 120.0
@@ -107,7 +108,7 @@ class Replication:
     def start(self) -> None:
         """Begin: take the lease, start Litestream, and prove."""
         self._tasks = [
-            asyncio.create_task(act()) for act in (self._supervisor.run, self._probe, self._guard.run)
+            asyncio.create_task(_told(act)) for act in (self._supervisor.run, self._probe, self._guard.run)
         ]
 
     async def stop(self) -> None:
@@ -250,11 +251,13 @@ class Replication:
 
 
 async def _told(act: Callable[[], Awaitable[None]]) -> None:
-    """Run a part of replication; the chat goes on without one that breaks, and the probe tells that copies stopped."""
-    try:
-        await act()
-    except Exception:
-        logger.exception("a part of replication broke")
+    """Run a part of replication to its end, and begin it again if it breaks: the chat goes on meanwhile."""
+    while True:
+        try:
+            return await act()
+        except Exception:
+            logger.exception("a part of replication broke, and begins again in %g s", BROKEN_PAUSE_S)
+        await asyncio.sleep(BROKEN_PAUSE_S)
 
 
 def _now_ms() -> int:

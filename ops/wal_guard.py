@@ -68,7 +68,7 @@ class WalGuard:
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            for persona, store in self._stores().items():
+            for persona, store in list(self._stores().items()):
                 try:
                     await self.look(persona, store)
                 except StoreFailed as error:

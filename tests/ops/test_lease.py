@@ -171,6 +171,28 @@ async def test_an_object_that_vanished_is_written_again(clock: Clock) -> None:
     assert replica.body is not None
 
 
+async def test_a_place_that_was_emptied_or_put_back_is_told(clock: Clock) -> None:
+    replica = Replica()
+    lease = lease_of(replica, holder("anna"), clock)
+    await lease.check()
+    assert lease.exchanged.is_set(), "nothing was ever copied there"
+
+    lease.exchanged.clear()
+    await lease.check()
+    of_before = replica.body
+    await lease.check()
+    assert not lease.exchanged.is_set()
+    replica.body, replica.writes = None, replica.writes + 1
+    await lease.check()
+    assert lease.exchanged.is_set(), "it was emptied"
+
+    lease.exchanged.clear()
+    replica.body, replica.writes = of_before, replica.writes + 1
+    await lease.check()
+    assert lease.exchanged.is_set(), "it was put back to a copy of before"
+    assert lease.state == HELD
+
+
 async def test_a_replica_that_refuses_is_told_in_its_words(clock: Clock) -> None:
     replica = Replica()
     lease = lease_of(replica, holder("anna"), clock)

@@ -255,3 +255,24 @@ async def test_at_most_one_sync_of_a_file_is_under_way_and_serves_who_asked_befo
 async def test_a_file_that_is_not_open_is_never_proven() -> None:
     async with replication(Script(), File()) as made:
         assert not await made.sync("luna")
+
+
+async def test_a_part_that_breaks_begins_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(truth, "BROKEN_PAUSE_S", 0.0)
+
+    class Breaking(Script):
+        runs = 0
+
+        async def run(self) -> None:
+            self.runs += 1
+            if self.runs == 1:
+                raise ValueError("what nobody thought of")
+            await super().run()
+
+    script = Breaking()
+    async with replication(script, File()):
+        await until(lambda: script.runs == 2, "a second run")
+
+    assert "a part of replication broke" in caplog.text
