@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +24,7 @@ EXIT_INCONCLUSIVE = 75
 """EX_TEMPFAIL of sysexits.h: nothing was proven, try again later."""
 
 LOCK = "drill"
+EXIT_ENDED = 128 + signal.SIGTERM
 GENTLE_NICENESS = 10
 
 
@@ -65,7 +69,7 @@ def _run(settings: Settings, kept: object, as_json: bool) -> None:
     if not kept.file.parent.is_dir():
         _fail(f"there is no data folder {settings.data}; set PALAVER_DATA to the server's", EXIT_USAGE)
     try:
-        with held(place_of(settings).restores / LOCK), working(quiet=as_json) as told:
+        with _ended_in_order(), held(place_of(settings).restores / LOCK), working(quiet=as_json) as told:
             found = run(settings, told)
             kept.add(found)
     except BlockingIOError:
@@ -79,6 +83,16 @@ def _run(settings: Settings, kept: object, as_json: bool) -> None:
     code = {FAIL: EXIT_FAILED, INCONCLUSIVE: EXIT_INCONCLUSIVE}.get(found.outcome, 0)
     if code:
         raise typer.Exit(code)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Clean up after SIGTERM too: Python would be gone at once, and leave its copies and a litestream at work."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_ENDED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_history(drills: list[Drill], as_json: bool) -> None:

@@ -51,7 +51,8 @@ def is_dead(holder: Holder, here: Holder) -> bool:
     """Tell whether `holder` runs no more for certain; of another machine than `here` nobody can know."""
     if not here.machine or holder.machine != here.machine or holder.id == here.id:
         return False
-    return _started(holder.pid) != holder.started
+    started = _started(holder.pid)
+    return started != holder.started and not (started == "" and _is_hidden(holder.pid))
 
 
 def _machine() -> str:
@@ -59,6 +60,17 @@ def _machine() -> str:
         return f"{BOOT_ID.read_text().strip()}/{os.readlink(PID_NAMESPACE)}"
     except OSError:
         return ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether a process runs that /proc does not show us, as another user's where it is mounted with hidepid."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _started(pid: int) -> str:

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -20,11 +21,15 @@ Result = TypeVar("Result")
 
 
 class FolderObject:
-    """The file `palaver.lease` in `folder`, which is made where there is none. Every verb works in a thread."""
+    """The file `palaver.lease` in `folder`, which is made where there is none.
+
+    Every verb works in the object's one thread: where the folder is of a server that hangs, no other work hangs too.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / NAME
+        self._thread = ThreadPoolExecutor(1, "palaver-lease")
 
     async def read(self) -> Stored | None:
         """Read it; see LeaseObject."""
@@ -46,7 +51,7 @@ class FolderObject:
 
     async def _away(self, act: Callable[[], Result]) -> Result:
         try:
-            return await asyncio.to_thread(act)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, act)
         except OSError as error:
             raise ObjectFailed(f"{self._folder}: {error.strerror}") from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ops import holder as holders
 from ops import lease as leases
 from ops.holder import Holder, is_dead, this_process
 from ops.lease import FREE, HELD, LOST, OTHERS, TTL_S, Lease, Written
@@ -18,6 +19,7 @@ from tests.support.lease_object import Replica, holder
 from tests.support.waiting import until
 
 TIMEOUT_S = 10
+ENDED_PID = 2**22 + 1  # more than Linux ever gives
 
 
 class Clock:
@@ -274,6 +276,23 @@ def test_a_process_that_runs_is_not_dead_and_its_pid_with_another_start_is(tmp_p
     assert is_dead(msgspec.structs.replace(alive, started="1"), here)
     assert not is_dead(msgspec.structs.replace(alive, machine="elsewhere", pid=2**22 + 1), here)
     assert str(os.getpid()) in str(here)
+
+
+def test_a_process_that_is_not_shown_to_us_is_not_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = this_process(tmp_path)
+    other = msgspec.structs.replace(here, id="other")
+    assert not is_dead(other, here)
+
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(holders, "_started", lambda pid: "")
+    assert is_dead(msgspec.structs.replace(other, pid=ENDED_PID), here)
+    monkeypatch.setattr(os, "kill", refuse)
+
+    assert not is_dead(other, here)
 
 
 async def test_a_folder_heeds_conditions(tmp_path: Path, clock: Clock) -> None:

@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli import app
+from ops.drill import EXIT_ENDED
 from ops.drilling import drill as drilling
 from ops.restoring.place import Place
-from ops.restoring.scratch import held
+from ops.restoring.scratch import TEMPORARY, held
+from storage.engine import sqlite3
+from tests.ops.litestream_world import alive
 from tests.ops.restoring.replicated import Replicated, place_in
 from tests.support.files import make_file
+from tests.support.server import palaver
+from tests.support.waiting import STEP_S
+
+TIMEOUT_S = 20.0
 
 
 @pytest.fixture
@@ -44,7 +55,8 @@ def test_a_drill_is_told_to_people_and_to_scripts_and_kept(place: Place, tmp_pat
 
 
 def test_a_failure_exits_with_1_and_says_what_to_do(place: Place) -> None:
-    for file in (place.data / "replica").rglob("*.ltx"):
+    # Those that Litestream keeps itself too: from them it would mend the replica at the next half minute.
+    for file in place.data.rglob("*.ltx"):
         file.unlink()
 
     result = run(place)
@@ -92,3 +104,23 @@ def test_without_a_data_folder_the_setting_is_named(tmp_path: Path) -> None:
 
 def test_an_empty_history_says_how_to_begin(tmp_path: Path) -> None:
     assert "There was no drill yet" in run(place_in(tmp_path), "--history").stdout
+
+
+def test_a_drill_that_is_ended_leaves_no_copy_and_no_process(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "main.db")) as connection:
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    (tmp_path / "replica").mkdir()
+    pid, slow = tmp_path / "pid", tmp_path / "litestream"
+    slow.write_text(f"#!/bin/sh\necho $$ > {pid}.new && mv {pid}.new {pid} && exec sleep 60\n")
+    slow.chmod(0o755)
+    named = {"PALAVER_DATA": str(tmp_path), "PALAVER_LITESTREAM": str(slow)}
+    drill = subprocess.Popen(palaver("drill", "--json"), env={**os.environ, **named})
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not pid.exists() and time.monotonic() < deadline_s:
+        time.sleep(STEP_S)
+
+    drill.terminate()
+
+    assert drill.wait(TIMEOUT_S) == EXIT_ENDED
+    assert not alive(int(pid.read_text()))
+    assert not list((tmp_path / "restores").glob(f"{TEMPORARY}*"))
