@@ -16,7 +16,7 @@ from ops.drilling.record import PASS, History
 from ops.findings import Finding, error, good, warning
 from ops.litestream_binary import BinaryRefused, find, version_of
 from ops.litestream_binary import usable as usable_binary
-from ops.litestream_target import Target, is_off, target_of
+from ops.litestream_target import Target, target_of
 from ops.restore_place import place_of
 from ops.restoring import gaps
 from ops.restoring.litestream import Litestream, Ltx
@@ -33,7 +33,7 @@ MS = 1000
 
 def findings(settings: Settings, databases: list[Path]) -> Iterator[Finding]:
     """Look at the copies; asks the replica, each file's with a time limit."""
-    if is_off(settings):
+    if not settings.replicates:
         yield warning(
             settings.data,
             "replica",

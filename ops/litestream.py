@@ -122,10 +122,6 @@ class Litestream:
         self._anew = True
         await self.restart(reason)
 
-    async def changed(self) -> None:
-        """Look at the files now, and not within the second."""
-        self._wake.set()
-
     async def stop(self) -> None:
         """Copy what was written last, end the process, and return when it is gone; bounded by `replica_stop_s`."""
         self._stop_by_s = time.monotonic() + self._settings.replica_stop_s

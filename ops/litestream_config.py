@@ -16,7 +16,6 @@ from chat.settings import Settings
 from ops.litestream_target import PASSWORD, Entry, Target
 
 PRIVATE = 0o600
-L1_INTERVAL_S = 30
 LEVELS = ("30s", "5m", "1h")
 # Its default, 15 s, is most of what an idle database costs in requests.
 FINE_CHECK_INTERVAL = "5m"

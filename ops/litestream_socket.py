@@ -11,7 +11,6 @@ import httpx2
 import msgspec
 
 INFO_TIMEOUT_S = 5.0
-CONTROL_TIMEOUT_S = 10.0
 # Every call of a sync holds a connection; the databases of a file each may have one under way.
 CONNECTIONS_MAX = 256
 
@@ -33,14 +32,6 @@ class Info(msgspec.Struct, frozen=True):
     uptime_seconds: int = 0
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """One database in the child's list. `status` stays `replicating` whatever the store does: no sign of health."""
-
-    path: str
-    status: str
-    last_sync_at: str = ""
-
-
 class SyncOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a sync.
 
@@ -54,10 +45,6 @@ class SyncOutcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     txid: int = 0
     replicated_txid: int = 0
-
-
-class _List(msgspec.Struct, frozen=True):
-    databases: tuple[Listed, ...] = ()
 
 
 class _Synced(msgspec.Struct, frozen=True):
@@ -97,10 +84,6 @@ class LitestreamSocket:
         """Ask who answers; it does so even while the store is down. Raises SocketFailed."""
         return _decoded(await self._ask("GET", "/info", None, timeout_s), Info)
 
-    async def list(self, timeout_s: float = INFO_TIMEOUT_S) -> tuple[Listed, ...]:
-        """Ask which databases are known; does not answer where the store was down at the start. Raises SocketFailed."""
-        return _decoded(await self._ask("GET", "/list", None, timeout_s), _List).databases
-
     async def sync(self, file: Path, timeout_s: float, *, wait: bool = True) -> SyncOutcome:
         """Copy what is committed in `file`, and wait until the store has it; never raises."""
         # Its own limit is in whole seconds, and only the later of the two: ours ends the call.
@@ -116,17 +99,6 @@ class LitestreamSocket:
             txid=answer.txid,
             replicated_txid=answer.replicated_txid,
         )
-
-    async def start(self, file: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
-        """Let the child copy a stopped database again; raises SocketFailed."""
-        await self._control("/start", file, timeout_s)
-
-    async def stop(self, file: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
-        """Let the child leave a database alone until `start` or its own restart; raises SocketFailed."""
-        await self._control("/stop", file, timeout_s)
-
-    async def _control(self, path: str, file: Path, timeout_s: float) -> None:
-        await self._ask("POST", path, {"path": str(file), "timeout": math.ceil(timeout_s)}, timeout_s)
 
     async def _ask(self, method: str, path: str, body: object, timeout_s: float) -> bytes:
         try:

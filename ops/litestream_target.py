@@ -11,7 +11,6 @@ import msgspec
 
 from chat.settings import BadSetting, Settings
 
-OFF = "off"
 FOLDER = "replica"
 SCHEMES = ("s3", "gs", "abs", "oss", "sftp", "webdav", "webdavs", "nats", "file")
 SECRET_MIN = 4  # anything shorter stands in every other line
@@ -79,11 +78,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             return self.place
         parts = urlsplit(self.place)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def is_off(settings: Settings) -> bool:
-    """Tell whether nothing is to be replicated."""
-    return settings.replica == OFF
 
 
 def target_of(settings: Settings) -> Target:

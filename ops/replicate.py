@@ -15,7 +15,7 @@ from ops import litestream_binary, place
 from ops.fenced import Fenced
 from ops.litestream import Litestream
 from ops.litestream_lock import SupervisedElsewhere
-from ops.litestream_target import is_off, target_of
+from ops.litestream_target import target_of
 from ops.logs import configure
 from ops.replicating import leased
 from ops.restoring import swap
@@ -32,7 +32,7 @@ def replicate() -> None:
     """
     settings = Settings.from_environment()
     configure(settings)
-    if is_off(settings):
+    if not settings.replicates:
         print(
             "palaver replicate: PALAVER_REPLICA is off, so there is nowhere to copy to. Unset it for a folder in "
             "PALAVER_DATA, or name a folder or a URL.",

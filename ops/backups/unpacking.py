@@ -12,6 +12,8 @@ from ops.backups.shelf import Shelf, fsync
 from storage.moment import CopyFailed
 from storage.restored import mark_restored
 
+SIDES = ("-wal", "-shm", "-journal")
+
 
 class UnpackFailed(Exception):
     """The backup was not put there; the message says why, and what to do."""
@@ -27,6 +29,12 @@ def unpack(shelf: Shelf, backup: Manifest, folder: Path) -> list[Path]:
         raise UnpackFailed(
             f"{folder} has databases already ({standing[0].name}). Name a new folder, look at what is in it, "
             "and then let PALAVER_DATA point to it."
+        )
+    leftover = next((each for end in SIDES for each in folder.glob(f"*.db{end}")), None)
+    if leftover is not None:
+        # SQLite would replay it into a database that it was never part of.
+        raise UnpackFailed(
+            f"{folder} has {leftover.name} of a database that is gone. Name a new folder, or move it away."
         )
     damaged = [each for each in check(shelf.path(backup), backup) if not each.ok]
     if damaged:

@@ -19,7 +19,7 @@ from ops.drilling.record import FAIL, INCONCLUSIVE, LATEST, PAST, Drill, Part, j
 from ops.drilling.syncing import NotSynced, socket_of, sync
 from ops.restore_place import place_of
 from ops.restoring.beside import Copy
-from ops.restoring.place import OFF, Place, known_files
+from ops.restoring.place import Place, known_files
 from storage.comparison import ComparisonFailed, Stand, stand_of
 
 PAST_AGE_MS = 10 * 60 * 1000
@@ -40,7 +40,7 @@ def drill(settings: Settings, told: Told) -> Drill:
     """Sync, restore and check every file. It works beside a running server, and reads its databases only."""
     began_ms, began_s = _now_ms(), time.monotonic()
     place = place_of(settings)
-    if settings.replica == OFF:
+    if not settings.replicates:
         return _nothing(began_ms, "replication is off (PALAVER_REPLICA=off)")
     files = known_files(place)
     if not files:

@@ -12,7 +12,6 @@ from pathlib import Path
 from chat.health import PartHealth
 from chat.settings import Settings
 from ops.drilling.record import FAIL, PASS, Drill, History, Outcome
-from ops.restoring.place import OFF
 
 HOUR_S = 3600.0
 HOUR_MS = 3600 * 1000
@@ -46,7 +45,7 @@ class DrillSchedule:
     @property
     def is_on(self) -> bool:
         """Tell whether there is anything to prove."""
-        return self._settings.replica != OFF
+        return self._settings.replicates
 
     async def run(self) -> None:
         """Go on until cancelled."""

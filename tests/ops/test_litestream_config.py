@@ -10,7 +10,7 @@ import pytest
 
 from chat.settings import BadSetting, Settings
 from ops.litestream_config import UnknownKey, check, render, write
-from ops.litestream_target import PASSWORD, is_off, target_of
+from ops.litestream_target import PASSWORD, target_of
 from tests.ops.litestream_world import BINARY
 
 SECRET = 'hidden"\\$HOME'
@@ -36,8 +36,8 @@ def test_the_default_is_a_folder_beside_the_data(tmp_path: Path) -> None:
     target = target_of(Settings(data=str(tmp_path)))
     assert target.shown == str(tmp_path / "replica")
     assert target.url_of("main") == f"file://{tmp_path}/replica/main"
-    assert not is_off(Settings())
-    assert is_off(Settings(replica="off"))
+    assert Settings().replicates
+    assert not Settings(replica="off").replicates
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,20 @@ def test_nothing_is_ever_restored_over_a_database(data: Path) -> None:
     assert "Name a new folder" in result.stderr
 
 
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_a_backup_is_not_put_beside_what_another_database_left(data: Path, tmp_path: Path, end: str) -> None:
+    made(data)
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / f"main.db{end}").write_bytes(b"of before")
+
+    result = backup(data, "--restore", "--to", str(new))
+
+    assert result.exit_code == 1
+    assert f"main.db{end}" in result.stderr
+    assert not (new / "main.db").exists()
+
+
 def test_a_damaged_backup_is_not_restored(data: Path, tmp_path: Path) -> None:
     folder = Path(made(data)["folder"])
     (folder / "persona_ada.db").write_bytes(b"")
