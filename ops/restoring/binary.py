@@ -83,9 +83,21 @@ def replica(place: Place, stem: str) -> dict[str, object]:
 
 
 def environment(place: Place) -> dict[str, str]:
-    """Make the child's environment: the replica's keys, what the settings add, and where home and programs are."""
-    clean = {"PATH": os.defpath, "HOME": str(Path.home()), "TMPDIR": tempfile.gettempdir()}
-    clean |= dict(entry.split("=", 1) for entry in shlex.split(place.environment) if "=" in entry)
+    """Make the child's environment: the replica's keys, what the settings add, and where home and programs are.
+
+    Raises Refused where what the settings add cannot be read.
+    """
+    clean = {"PATH": os.defpath, "HOME": str(Path.home()), "TMPDIR": tempfile.gettempdir(), **_added(place)}
     names = _KEYS.get(urlsplit(place.target).scheme, ())
     values = (place.access_key_id, place.secret_access_key)
     return clean | {name: value for name, value in zip(names, values, strict=False) if value}
+
+
+def _added(place: Place) -> dict[str, str]:
+    try:
+        pairs = [entry.partition("=") for entry in shlex.split(place.environment)]
+    except ValueError as error:
+        raise Refused(f"PALAVER_REPLICA_ENVIRONMENT cannot be read: {error}.") from error
+    if not all(name and equals for name, equals, _ in pairs):
+        raise Refused("PALAVER_REPLICA_ENVIRONMENT must be NAME=value with blanks between.")
+    return {name: value for name, _, value in pairs}

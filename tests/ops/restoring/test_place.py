@@ -1,0 +1,74 @@
+"""A restore finds the replica where the supervisor writes it, with the same words, keys and variables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chat.settings import Settings
+from ops.litestream_target import PASSWORD, target_of
+from ops.restore_place import place_of
+from ops.restoring import binary
+from ops.restoring.place import Place
+from ops.restoring.refusal import Refused
+
+SECRET = 'hidden"\\$HOME'
+ADDED = "GOOGLE_APPLICATION_CREDENTIALS=/etc/google.json HTTPS_PROXY='http://proxy with a blank'"
+TARGETS = (
+    "",
+    "/var/copies",
+    "file:///var/a%20folder",
+    "s3://bucket/chat",
+    "s3://bucket?endpoint=store:9000&forcePathStyle=true",
+    "gs://bucket/a/b/",
+    "abs://account@container/chat",
+    "oss://bucket/chat",
+    "sftp://me@host:22/chat",
+    "webdav://me@host/chat",
+    "webdavs://me@host/chat",
+    "nats://me@host:4222/bucket",
+)
+
+
+def supervised(settings: Settings) -> dict[str, object]:
+    """Return what the supervisor tells Litestream of main.db's replica, with the password in its place."""
+    target = target_of(settings)
+    entry: dict[str, object] = msgspec.to_builtins(target.of("main"))
+    hidden = target.environment.get(PASSWORD, "")
+    return {
+        key: json.loads(f'"{hidden}"') if value == f"${{{PASSWORD}}}" else value
+        for key, value in entry.items()
+    }
+
+
+@pytest.mark.parametrize("style", ["auto", "yes", "no"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_restore_reads_where_the_supervisor_writes(target: str, style: str, tmp_path: Path) -> None:
+    variables = {
+        "PALAVER_DATA": str(tmp_path),
+        "PALAVER_REPLICA": target,
+        "PALAVER_REPLICA_ENDPOINT": "https://store.example" if target.startswith("s3:") else "",
+        "PALAVER_REPLICA_REGION": "here" if target.startswith("s3:") else "",
+        "PALAVER_REPLICA_ACCESS_KEY_ID": "id-id",
+        "PALAVER_REPLICA_SECRET_ACCESS_KEY": SECRET,
+        "PALAVER_REPLICA_PATH_STYLE": style,
+        "PALAVER_REPLICA_ENVIRONMENT": ADDED,
+    }
+    settings = Settings.from_environment(variables)
+    for place in (place_of(settings), Place.of(variables)):
+        assert binary.replica(place, "main") == supervised(settings)
+        told = binary.environment(place)
+        known = target_of(settings).environment
+        assert {name: told.get(name) for name in known if name != PASSWORD} == {
+            name: value for name, value in known.items() if name != PASSWORD
+        }
+
+
+@pytest.mark.parametrize(("added", "reason"), [("A='open", "cannot be read"), ("no-equals", "NAME=value")])
+def test_a_restore_refuses_variables_that_cannot_be_read(added: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=reason):
+        binary.environment(replace(Place(data=tmp_path), environment=added))
