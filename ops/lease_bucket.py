@@ -42,7 +42,7 @@ class BucketObject:
 
     async def read(self) -> Stored | None:
         """Read it; see LeaseObject."""
-        with _told():
+        with told():
             try:
                 found = await self._store.get_async(self._key)
                 body = bytes(await found.bytes_async())
@@ -54,7 +54,7 @@ class BucketObject:
 
     async def create(self, body: bytes) -> str | None:
         """Write it where there is none; see LeaseObject."""
-        with _told():
+        with told():
             try:
                 return await self._put(body, "create")
             except (AlreadyExistsError, PreconditionError):
@@ -66,7 +66,7 @@ class BucketObject:
         """Write it over the state `tag`; see LeaseObject."""
         names = dict(zip(("e_tag", "version"), tag.split(TAG_SEPARATOR), strict=True))
         known: UpdateVersion = {name: value for name, value in names.items() if value}  # type: ignore[assignment]
-        with _told():
+        with told():
             try:
                 return await self._put(body, known)
             except (AlreadyExistsError, PreconditionError):
@@ -76,7 +76,7 @@ class BucketObject:
 
     async def overwrite(self, body: bytes) -> str:
         """Write it whatever stands there; see LeaseObject."""
-        with _told():
+        with told():
             return await self._put(body, "overwrite")
 
     async def _put(self, body: bytes, mode: PutMode) -> str:
@@ -90,7 +90,7 @@ def _tag(e_tag: str | None, version: str | None) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turn the store's errors, which are pages long, into one line."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where the lease of a replica stands: the object beside its copies, by the kind of its URL."""
+"""Where the lease of a replica stands: the object beside its copies, by the kind of its URL; and that store itself."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from chat.settings import Settings
-from ops.lease_bucket import BucketObject
+from ops.lease_bucket import BucketObject, Store
 from ops.lease_folder import FolderObject
 from ops.lease_object import NAME, LeaseObject
 from ops.litestream_target import Target, target_of
@@ -30,15 +30,24 @@ def lease_object(settings: Settings) -> LeaseObject | None:
     Raises BadSetting for a place that Litestream could not write to either.
     """
     target = target_of(settings)
+    if target.scheme == "file":
+        return FolderObject(Path(target.place))
+    store = store_of(target, settings)
+    return BucketObject(store, f"{folder_in(target)}{NAME}") if store else None
+
+
+def store_of(target: Target, settings: Settings) -> Store | None:
+    """Return the bucket that a target lies in; None where nothing here can reach its kind of store."""
     opened = _KINDS.get(target.scheme)
     return opened(target, settings) if opened else None
 
 
-def _folder(target: Target, _settings: Settings) -> LeaseObject:
-    return FolderObject(Path(target.place))
+def folder_in(target: Target) -> str:
+    """Return what the keys of a target begin with in its bucket: empty, or with a slash at the end."""
+    return f"{urlsplit(target.place).path.strip('/')}/".lstrip("/")
 
 
-def _s3(target: Target, settings: Settings) -> LeaseObject:
+def _s3(target: Target, settings: Settings) -> Store:
     url, environment = urlsplit(target.place), target.environment
     asked = parse_qs(url.query)
     endpoint = settings.replica_endpoint or asked.get("endpoint", [""])[0]
@@ -50,38 +59,31 @@ def _s3(target: Target, settings: Settings) -> LeaseObject:
         "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
         "session_token": environment.get("AWS_SESSION_TOKEN"),
     }
-    store = S3Store(
+    return S3Store(
         url.netloc,
         region=settings.replica_region or asked.get("region", [REGION])[0],
         client_options={**_client(), "allow_http": endpoint.startswith("http://")},
         retry_config=_once(),
         **{name: value for name, value in named.items() if value},  # type: ignore[arg-type]
     )
-    return BucketObject(store, _key(url))
 
 
-def _google(target: Target, _settings: Settings) -> LeaseObject:
+def _google(target: Target, _settings: Settings) -> Store:
     url, credentials = urlsplit(target.place), target.environment.get("GOOGLE_APPLICATION_CREDENTIALS")
     named = {"application_credentials": credentials} if credentials else {}
-    store = GCSStore(url.netloc, client_options=_client(), retry_config=_once(), **named)  # type: ignore[arg-type]
-    return BucketObject(store, _key(url))
+    return GCSStore(url.netloc, client_options=_client(), retry_config=_once(), **named)  # type: ignore[arg-type]
 
 
-def _azure(target: Target, settings: Settings) -> LeaseObject:
+def _azure(target: Target, settings: Settings) -> Store:
     url = urlsplit(target.place)
     account, _, container = url.netloc.rpartition("@")
-    store = AzureStore(
+    return AzureStore(
         container,
         account_name=account or settings.replica_access_key_id,
         account_key=settings.replica_secret_access_key or None,
         client_options=_client(),
         retry_config=_once(),
     )
-    return BucketObject(store, _key(url))
-
-
-def _key(url: SplitResult) -> str:
-    return f"{url.path.strip('/')}/{NAME}".lstrip("/")
 
 
 def _client() -> ClientConfig:
@@ -96,8 +98,7 @@ def _once() -> RetryConfig:
     return {"max_retries": 0}
 
 
-_KINDS: dict[str, Callable[[Target, Settings], LeaseObject]] = {
-    "file": _folder,
+_KINDS: dict[str, Callable[[Target, Settings], Store]] = {
     "s3": _s3,
     "gs": _google,
     "abs": _azure,

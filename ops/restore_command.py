@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from chat.settings import Settings
 from ops import restore_table
-from ops.restore_place import place_of
+from ops.restore_listing import listed_place_of
 from ops.restore_progress import shown_progress
 from ops.restoring import moment, report, request
 from ops.restoring.inplace import Outcome
@@ -98,7 +98,7 @@ def restore(
 
 def run(asked: Request, yes: bool, as_json: bool) -> None:
     """Do what is asked, after consent, and tell what came of it; exits with EXIT_REFUSED where it is refused."""
-    place = place_of(Settings.from_environment())
+    place = listed_place_of(Settings.from_environment())
     try:
         with shown_progress() as (tell, pause):
             answer = request.run(place, asked, lambda outcome: _consents(outcome, pause, yes, as_json), tell)

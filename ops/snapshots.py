@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from chat.settings import Settings
-from ops.restore_place import place_of
+from ops.restore_listing import listed_place_of
 from ops.restoring import moment, report
 from ops.restoring.litestream import ASK_TIMEOUT_S
-from ops.restoring.place import MAIN, file_name, known_files
+from ops.restoring.place import MAIN, file_name, known_files, unlisted
 from ops.restoring.refusal import Refused
 from ops.restoring.windows import Window, window
 from ops.svg import Series, plot
@@ -39,7 +39,7 @@ def snapshots(
     ] = ASK_TIMEOUT_S,
 ) -> None:
     """Tell which moments can be restored; exit 1 where the replica cannot be read or holds nothing."""
-    place = place_of(Settings.from_environment())
+    place = listed_place_of(Settings.from_environment())
     try:
         target = place.target
         names = [file_name(each) for each in file or ()] or known_files(place) or [MAIN]
@@ -54,6 +54,8 @@ def snapshots(
         _show(target, found)
     if svg is not None:
         svg.write_text(timeline(found), encoding="utf-8")
+    if not file and unlisted(place):
+        print(f"palaver snapshots: {unlisted(place)}", file=sys.stderr)
     missing = [name for name, each in looked.items() if each is None]
     if missing:
         print(f"palaver snapshots: no copies of {', '.join(missing)} in {target}", file=sys.stderr)

@@ -12,6 +12,8 @@ from ops.restoring.refusal import Refused
 from ops.restoring.swap import settle
 
 ASK_TIMEOUT_S = 20.0
+EARLIER = ("secret", "ledger.jsonl")
+"""What a server leaves in its data folder and on no replica."""
 CAUSE = "the file was missing at the start of the server"
 WAYS = (
     "`palaver serve --restore-if-missing` fetches the newest copies first; `palaver restore` takes another moment; "
@@ -22,7 +24,7 @@ WAYS = (
 def refuse_empty(place: Place) -> None:
     """Raise Refused where a start would begin anew what was there before, or where nobody can tell.
 
-    Nothing is asked where nothing can have been: an empty folder whose replica is a folder that is not there.
+    A target that was used before and holds no copies any more is no first start either.
     """
     gone = _gone(place)
     if gone:
@@ -40,13 +42,16 @@ def refuse_empty(place: Place) -> None:
         raise Refused(
             f"There is no {MAIN} in {place.data}, but {place.target} has copies of {', '.join(copied)}. {WAYS}."
         )
+    if place.used:
+        raise _emptied(place)
 
 
 def restore_missing(place: Place, *, start_empty: bool = False, tell: Tell = nobody) -> Outcome | None:
-    """Restore the newest copies of what is missing; None where nothing is.
+    """Restore the newest copies of what is missing; None where nothing is, as on the first start of all.
 
-    `start_empty` lets a first start go on where there are no copies at all; else that is Refused, since a wrong address
-    looks the same. Raises Refused for all that a restore refuses, too.
+    A first start is one whose target answers, holds no copies and was never used, on a machine without anything of an
+    earlier server: to a lost machine with a wrong address the secret was brought back. `start_empty` insists that it is
+    one where that is not so. Raises Refused for all that a restore refuses, too.
     """
     settle(place.data)
     missing = _gone(place)
@@ -66,11 +71,24 @@ def _is_first_start(place: Place, missing: Sequence[str], start_empty: bool) -> 
         return True
     if missing != [MAIN] or _copied(place):
         return False
-    if not place.replica or start_empty:
+    if start_empty:
         return True
-    raise Refused(
-        f"There is no {MAIN} in {place.data}, and no copy of it in {place.target}. See that PALAVER_REPLICA names the "
-        "right place; on the very first start, add --start-empty."
+    if place.used:
+        raise _emptied(place)
+    brought = [name for name in EARLIER if (place.data / name).exists()]
+    if brought:
+        raise Refused(
+            f"{place.data} has the {' and the '.join(brought)} of an earlier server and no {MAIN}, and there is no "
+            f"copy of it in {place.target}. See that PALAVER_REPLICA names the right place. If no server ever was, "
+            "`palaver serve --start-empty` begins anew."
+        )
+    return True
+
+
+def _emptied(place: Place) -> Refused:
+    return Refused(
+        f"There is no {MAIN} in {place.data}, and {place.target} was used by a server and holds no copies any more: "
+        "see what became of them, and whether a backup is left. `palaver serve --start-empty` begins anew."
     )
 
 
@@ -81,8 +99,10 @@ def _gone(place: Place) -> list[str]:
 
 
 def _copied(place: Place) -> list[str]:
-    """Name the databases that the target has copies of; of one behind a URL, main.db alone is asked for."""
+    """Name the databases that the target has copies of; of one that nobody could list, main.db alone is asked for."""
     folder = place.target_folder
+    if place.found is not None:
+        return list(place.found)
     if folder is None:
         return [MAIN] if Litestream(place, "main", ASK_TIMEOUT_S).files() else []
     return sorted(f"{path.parent.name}.db" for path in folder.glob("*/ltx") if any(path.rglob("*.ltx")))

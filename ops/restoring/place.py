@@ -21,7 +21,11 @@ _URL = re.compile(r"\A[a-z][a-z0-9+.-]*://")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The few settings that a restore needs; their names and defaults are those of the server."""
+    """The few settings that a restore needs; their names and defaults are those of the server.
+
+    `found` are the databases that somebody who can list a target behind a URL has found there, None where nobody could;
+    `used` tells that a server has worked with the target before.
+    """
 
     data: Path
     replica: str = ""
@@ -35,6 +39,8 @@ class Place:
     snapshot_h: int = 6
     retention_h: int = 168
     restores_in: Path | None = None
+    found: tuple[str, ...] | None = None
+    used: bool = False
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> Place:
@@ -88,13 +94,27 @@ def file_name(given: str) -> str:
 
 
 def known_files(place: Place) -> list[str]:
-    """Name every database that is in the data folder, was seen there before, or has copies in the target folder."""
+    """Name every database that is in the data folder, was seen there before, or has copies on the target.
+
+    Behind a URL those copies count that `found` names.
+    """
     names = {path.name for path in place.data.glob("*.db")}
     names |= {path.name.removesuffix(".noted") for path in place.data.glob("*.db.noted")}
     folder = place.target_folder if place.replica != OFF else None
     if folder is not None:
         names |= {f"{path.parent.name}.db" for path in folder.glob("*/ltx")}
+    names |= set(place.found or ())
     return sorted(filter(_FILE.match, names), key=lambda name: (name != MAIN, name))
+
+
+def unlisted(place: Place) -> str:
+    """Say that other databases than main.db may have copies that nobody here knows of; empty where all are known."""
+    if place.found is not None or place.replica == OFF or place.target_folder or (place.data / MAIN).exists():
+        return ""
+    return (
+        f"{place.target.partition('?')[0]} cannot be listed from here, so only {MAIN} is looked for. If personas had "
+        "files of their own, name each: `palaver restore --latest --in-place --file main --file persona_luna`."
+    )
 
 
 def _hours(variables: Mapping[str, str], name: str, default: int) -> int:

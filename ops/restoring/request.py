@@ -13,7 +13,7 @@ from ops.restoring.beside import Copy
 from ops.restoring.inplace import Consent, Outcome, losses_of, restore_in_place
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
-from ops.restoring.place import MAIN, OFF, Place, file_name, known_files
+from ops.restoring.place import MAIN, OFF, Place, file_name, known_files, unlisted
 from ops.restoring.progress import Tell, nobody
 from ops.restoring.refusal import Refused
 
@@ -62,7 +62,8 @@ def run(place: Place, request: Request, consent: Consent, tell: Tell = nobody) -
     files = _files(place, request)
     if row is not None and row.file not in files:
         raise Refused(f"--before names a row of {row.file}, which is not among the files to restore.")
-    seen: list[str] = []
+    told = "" if request.files else unlisted(place)
+    seen = [told] if told else []
 
     def consent_to(outcome: Outcome) -> bool:
         seen.extend(_notes(outcome, row))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from chat.settings import Settings
+from ops.lease_object import NAME
+from ops.restore_listing import listed_place_of
 from ops.restoring.missing import refuse_empty, restore_missing
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -58,11 +62,34 @@ async def test_what_is_missing_is_restored_whole(place: Place) -> None:
     assert restore_missing(place) is None
 
 
-async def test_a_wrong_address_is_no_first_start(place: Place, tmp_path: Path) -> None:
+async def test_a_first_start_needs_no_copies(place: Place, tmp_path: Path) -> None:
+    elsewhere = replace(place, replica=str(tmp_path / "new"))
+    assert restore_missing(elsewhere) is None
+
+
+@pytest.mark.parametrize("left", ["secret", "ledger.jsonl"])
+async def test_a_wrong_address_on_a_lost_machine_is_no_first_start(
+    place: Place, tmp_path: Path, left: str
+) -> None:
     elsewhere = replace(place, replica=str(tmp_path / "wrong"))
-    with pytest.raises(Refused, match="--start-empty"):
+    (place.data / left).touch()
+    with pytest.raises(Refused, match=f"the {left} of an earlier server.*--start-empty"):
         restore_missing(elsewhere)
     assert restore_missing(elsewhere, start_empty=True) is None
+
+
+async def test_a_target_that_lost_its_copies_is_no_first_start(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / NAME).touch()
+    settings = Settings(data=str(place.data), replica=str(tmp_path / "used"))
+    used = listed_place_of(settings)
+    with pytest.raises(Refused, match="holds no copies any more"):
+        restore_missing(used)
+    with pytest.raises(Refused, match="holds no copies any more"):
+        refuse_empty(used)
+    assert restore_missing(used, start_empty=True) is None
+    beside = listed_place_of(msgspec.structs.replace(settings, replicate="alongside"))
+    assert restore_missing(beside) is None
 
 
 async def test_a_server_fetches_what_is_missing_and_serves(place: Place) -> None:

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from chat.settings import Settings
+from ops.doctor import StartRefused
+from ops.restore_listing import listed_place_of
+from ops.restore_start import prepare
 from ops.restoring.inplace import restore_in_place
 from ops.restoring.missing import refuse_empty
-from ops.restoring.place import Place
+from ops.restoring.place import Place, known_files, unlisted
 from ops.restoring.refusal import Refused
 from tests.ops.restoring.replicated import Replicated, query
 from tests.support.s3 import SECRET, S3Server
@@ -38,9 +42,13 @@ async def test_a_lost_machine_is_back_from_s3_at_one_moment_for_all_files(
     at_ms = await written(place)
     shutil.rmtree(place.data)
     place.data.mkdir()
-    with pytest.raises(Refused, match=r"s3://palaver/chat has copies of main.db"):
-        refuse_empty(place)
-    outcome = restore_in_place(place, FILES, at_ms, lambda _: True, cause="a test")
+    settings = Settings.from_environment({**s3.environment(), "PALAVER_DATA": str(place.data)})
+    with pytest.raises(StartRefused, match=r"s3://palaver/chat has copies of main.db, persona_luna.db"):
+        prepare(settings, start_empty=False)
+    assert "only main.db is looked for" in unlisted(place)
+    listed = listed_place_of(settings)
+    assert (known_files(listed), unlisted(listed)) == ([*FILES], "")
+    outcome = restore_in_place(listed, known_files(listed), at_ms, lambda _: True, cause="a test")
     assert [query(place.data / file, KEYS) for file in FILES] == [[("early",)]] * len(FILES)
     assert outcome.skew_ms < 5_000
     await refused_without_touching(s3, place)
@@ -83,3 +91,12 @@ async def refused_without_touching(s3: S3Server, place: Place) -> None:
     empty = replace(place, data=place.data.with_name("empty"))
     with pytest.raises(Refused, match="cannot be told"):
         refuse_empty(replace(empty, replica="s3://nobodys/chat", litestream="/no/such/program"))
+
+
+def test_a_store_that_nobody_here_can_list_is_told_of(tmp_path: Path) -> None:
+    settings = Settings(data=str(tmp_path), replica="sftp://me@127.0.0.1:9/chat")
+    listed = listed_place_of(settings)
+    assert (listed.found, known_files(listed)) == (None, [])
+    assert "--file main --file persona_luna" in unlisted(listed)
+    (tmp_path / "main.db").touch()
+    assert not unlisted(listed)
