@@ -14,6 +14,8 @@ from ops.restoring.refusal import Refused
 
 ROOM_SPARE_BYTES = 16 * 1024 * 1024
 MIB = 1024 * 1024
+NOT_CONTIGUOUS = "non-contiguous"
+"""Litestream's word for a replica with a hole in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ def plan(place: Place, file: str, at_ms: int | None, ask_timeout_s: float = ASK_
         )
     if at_ms is not None and at_ms <= oldest_ms(listed):
         raise Refused(f"{moment.shown(at_ms)} is too old for {file}: {window(listed)}.")
-    steps = replica.plan(at_ms)
+    steps = _steps(replica, file, listed, at_ms)
     _refuse_holes(file, listed, steps, at_ms)
     return Plan(
         file=file,
@@ -100,9 +102,25 @@ def size_now(path: Path) -> int:
 def _refuse_holes(file: str, listed: Sequence[Ltx], steps: Sequence[Ltx], at_ms: int | None) -> None:
     beyond = gaps.missing_after(listed, steps, at_ms)
     if beyond is not None:
-        ends = steps[-1]
-        raise Refused(
-            f"Copies of {file} are missing: transactions {ends.last + 1:x} to {beyond.first - 1:x}. Whole is what was "
-            f"copied until {moment.shown(ends.at_ms)}: --at {moment.iso(ends.at_ms + gaps.SHOWN_TO_MS)} restores "
-            f"that, and `palaver snapshots` shows what else can be restored."
-        )
+        raise _hole(file, steps[-1], beyond)
+
+
+def _steps(replica: Litestream, file: str, listed: Sequence[Ltx], at_ms: int | None) -> list[Ltx]:
+    """Ask for the plan; a hole that Litestream itself stops at is told like one that it would pass over."""
+    try:
+        return replica.plan(at_ms)
+    except Refused as refused:
+        whole = gaps.reachable([each for each in listed if at_ms is None or each.at_ms <= at_ms])
+        beyond = gaps.missing_after(listed, whole, at_ms) if whole else None
+        if NOT_CONTIGUOUS not in str(refused) or beyond is None:
+            raise
+        raise _hole(file, whole[-1], beyond) from refused
+
+
+def _hole(file: str, ends: Ltx, beyond: Ltx) -> Refused:
+    return Refused(
+        f"Copies of {file} are missing: transactions {ends.last + 1:x} to {beyond.first - 1:x}. Whole is what was "
+        f"copied until {moment.shown(ends.at_ms)}: --at {moment.iso(ends.at_ms + gaps.SHOWN_TO_MS)} restores that, and "
+        "`palaver snapshots` shows what else can be restored. After the next whole copy of a running server, one each "
+        "PALAVER_REPLICA_SNAPSHOT_H hours, the newest can be restored again."
+    )

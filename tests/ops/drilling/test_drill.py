@@ -100,7 +100,7 @@ async def test_a_replica_that_lost_a_part_fails(
     found = run(place)
 
     assert found.outcome == "fail"
-    assert "non-contiguous" in found.parts[0].reason
+    assert "Copies of main.db are missing: transactions" in found.parts[0].reason
 
 
 async def test_a_copy_of_another_database_fails(replicated: Replicated, place: Place, tmp_path: Path) -> None:
