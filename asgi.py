@@ -144,7 +144,7 @@ def _gauges(
     replication: ReplicationReport,
     drills: DrillSchedule,
 ) -> Gauges:
-    sizes, generations = files.sizes(), files.generations()
+    sizes, generations, swapped = files.sizes(), files.generations(), files.swapped()
     failing = any(file.writer.failure for file in opened.values())
     return Gauges(
         connections=len(hub.clients),
@@ -152,7 +152,7 @@ def _gauges(
         write_queue_depth=sum(file.writer.queue_depth for file in opened.values()),
         replication=replication,
         files={
-            name: FileGauges(database_bytes, wal_bytes, not failing, generations[name])
+            name: FileGauges(database_bytes, wal_bytes, not failing, generations[name], name in swapped)
             for name, (database_bytes, wal_bytes) in sizes.items()
         },
         verified_restore_ms=drills.last_verified_ms,

@@ -33,12 +33,16 @@ DRAFTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 class FileGauges(msgspec.Struct, frozen=True):
-    """How one database file is right now; `generation` is the number of the one that writes."""
+    """How one database file is right now; `generation` is the number of the one that writes.
+
+    `swapped` tells that it began with a file that was not the one that was left, and lasts until the next start.
+    """
 
     database_bytes: int
     wal_bytes: int
     writing: bool
     generation: int
+    swapped: bool = False
 
 
 class Gauges(msgspec.Struct, frozen=True):
@@ -61,6 +65,11 @@ _PER_FILE: tuple[tuple[str, str, Callable[[FileGauges], float]], ...] = (
     ("palaver_wal_bytes", "Size of a database's write-ahead log.", lambda file: file.wal_bytes),
     ("palaver_writer_up", "1 while a database takes writes, else 0.", lambda file: file.writing),
     ("palaver_generation", "Number of the generation that writes a database.", lambda file: file.generation),
+    (
+        "palaver_timeline_swapped",
+        "1 where a database was exchanged behind the server's back, until the next start, else 0.",
+        lambda file: file.swapped,
+    ),
 )
 
 

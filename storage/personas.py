@@ -10,6 +10,7 @@ from chat.errors import Unknown
 from chat.ids import MAIN, PERSONA
 from chat.observer import Observer
 from chat.settings import Settings
+from chat.timeline import SWAPPED
 from storage.noted import NOTE_EVERY_S
 from storage.sqlite import SQLiteStore
 
@@ -63,6 +64,10 @@ class PersonaFiles:
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return the bytes of each open file and of its WAL, by file name."""
         return {store.path.name: store.sizes() for store in self._open.values()}
+
+    def swapped(self) -> set[str]:
+        """Name the open files that another had taken the place of when they were opened, until their next opening."""
+        return {store.path.name for store in self._open.values() if store.timeline.current.kind == SWAPPED}
 
     def generations(self) -> dict[str, int]:
         """Return the number of each open file's current generation, by file name."""

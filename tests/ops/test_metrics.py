@@ -17,7 +17,9 @@ GAUGES = Gauges(
     connections=3,
     subscriptions=7,
     write_queue_depth=11,
-    files={"main.db": FileGauges(database_bytes=4096, wal_bytes=8192, writing=True, generation=5)},
+    files={
+        "main.db": FileGauges(database_bytes=4096, wal_bytes=8192, writing=True, generation=5, swapped=True)
+    },
 )
 OBSERVATIONS = 2_000
 OBSERVATION_S_MAX = 20e-6
@@ -158,6 +160,7 @@ def test_each_file_tells_its_sizes_its_writer_and_its_generation(metrics: Metric
     assert value(metrics, "palaver_wal_bytes", file="main.db") == 8192
     assert value(metrics, "palaver_writer_up", file="main.db") == 1
     assert value(metrics, "palaver_generation", file="main.db") == 5
+    assert value(metrics, "palaver_timeline_swapped", file="main.db") == 1
 
 
 def test_the_build_is_told_in_labels(metrics: Metrics) -> None:
