@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from ops.backups.manifest import Manifest
 from ops.backups.shelf import Shelf, folder_of
 from ops.findings import Finding, error, good, warning
 from ops.restoring import intent
+from ops.restoring.inplace import REPLACED
+from ops.restoring.place import RESTORES
 from storage.space import SpaceFailed, space_of
 
 NOTED = ".noted"
@@ -29,6 +32,7 @@ def findings(settings: Settings, databases: list[Path]) -> Iterator[Finding]:
     """Look at what was done, and at what was left undone."""
     folder = Path(settings.data).absolute()
     yield from _intent(folder / intent.NAME)
+    yield from _replaced(folder / RESTORES)
     yield from _records(folder)
     backups = Shelf(folder_of(settings)).backups()
     yield _last_backup(settings, backups)
@@ -45,6 +49,20 @@ def _intent(file: Path) -> Iterator[Finding]:
             "a restore was begun and did not end",
             "Start the server, or run `palaver restore`: each finishes it or takes it back, and says what it did.",
         )
+
+
+def _replaced(restores: Path) -> Iterator[Finding]:
+    """Weigh the files that restores in place have moved aside: nobody but a person knows when they are not missed."""
+    kept = sorted(restores.glob(f"{REPLACED}*"))
+    if not kept:
+        return
+    size = sum(file.stat().st_size for folder in kept for file in folder.rglob("*") if file.is_file())
+    yield warning(
+        str(restores),
+        "replaced files",
+        f"{len(kept)} restores in place have left what was there before, {decimal(size)}",
+        f"When nobody misses it: rm -r {shlex.quote(str(restores))}/{REPLACED}*",
+    )
 
 
 def _records(folder: Path) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from chat.auth import SECRET_FILE
 from chat.settings import Settings
 from ops.doctor import StartRefused
 from ops.restore_place import place_of
-from ops.restoring import moment, swap
+from ops.restoring import moment, scratch, swap
 from ops.restoring.missing import refuse_empty, restore_missing
 from ops.restoring.place import MAIN, OFF, Place, unlisted
 from ops.restoring.refusal import Refused
@@ -28,6 +28,7 @@ def prepare(settings: Settings, *, start_empty: bool) -> None:
         settled = swap.settle(place.data)
         if settled:
             logger.warning("%s", settled)
+        scratch.sweep(place)
         if not start_empty:
             refuse_empty(place)
     except Refused as refused:

@@ -40,6 +40,19 @@ def test_without_a_backup_the_command_is_named(settings: Settings) -> None:
     assert "`palaver backup`" in look(settings)["backup"].do
 
 
+def test_what_restores_moved_aside_is_weighed_and_how_to_remove_it_told(settings: Settings) -> None:
+    assert "replaced files" not in look(settings)
+    aside = Path(settings.data) / "restores" / "replaced-20261122T140300Z-a1b2c3"
+    aside.mkdir(parents=True)
+    (aside / "main.db").write_bytes(bytes(5000))
+
+    found = look(settings)["replaced files"]
+
+    assert "1 restores" in found.what
+    assert "5.0 kB" in found.what
+    assert f"rm -r {aside.parent}/replaced-*" in found.do
+
+
 def test_a_fresh_backup_is_good_and_an_old_one_is_not(settings: Settings) -> None:
     folder = back_up(settings)
     assert look(settings)["backup"].ok

@@ -11,6 +11,8 @@ import pytest
 from chat.settings import Settings
 from ops.lease_object import NAME
 from ops.restore_listing import listed_place_of
+from ops.restore_start import prepare
+from ops.restoring import scratch
 from ops.restoring.missing import refuse_empty, restore_missing
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -104,3 +106,12 @@ async def test_a_server_fetches_what_is_missing_and_serves(place: Place) -> None
     )
     await served.close()
     assert query(place.data / "main.db", "SELECT count(*) FROM messages") == [(1,)]
+
+
+def test_a_start_takes_away_what_killed_restores_left(place: Place) -> None:
+    left, held = place.restores / "temporary-dead", place.restores / "temporary-alive"
+    left.mkdir(parents=True)
+    (left / "main.db").touch()
+    with scratch.held(held):
+        prepare(Settings(data=str(place.data)), start_empty=False)
+        assert (left.exists(), held.exists()) == (False, True)
