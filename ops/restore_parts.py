@@ -90,7 +90,8 @@ def persona(
 ) -> None:
     """Put the file of one persona back to a moment, in place, and leave the others as they are.
 
-    The server must be stopped; what would be lost is shown first.
+    What replicates it must be stopped: the server, or `palaver replicate` alone where that is a process of its own.
+    What would be lost is shown first.
     """
     if persona_id == MAIN:
         _refuse("main is everybody's file: palaver restore --in-place --file main puts it back.")

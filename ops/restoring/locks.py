@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ops.restoring.place import MAIN
 from ops.restoring.refusal import Refused
 
 FOLDER_MODE = 0o700
@@ -18,13 +17,14 @@ STOP = "Stop it first (kill {pid}, or systemctl stop palaver), and start it agai
 
 @contextmanager
 def held(data: Path, files: Sequence[str]) -> Iterator[None]:
-    """Hold the lock of each database, of main.db in any case, and that of the replication.
+    """Hold the lock of each database, and that of the replication, which keeps two restores apart, too.
 
-    Raises Refused with the pid of who has one.
+    A server that has none of these files open may go on where its replication, a process of its own, is stopped. Raises
+    Refused with the pid of who has one.
     """
     data.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        for file in sorted({MAIN, *files}):
+        for file in sorted(set(files)):
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
         supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from chat.commands import RemoveMember
 from chat.errors import Unknown
 from ops.restoring import moment
+from ops.restoring.locks import server_of
 from ops.restoring.place import Place
 from tests.ops.restoring.replicated import Replicated
 from tests.support.server import PROJECT, palaver
@@ -37,7 +39,7 @@ async def test_a_deleted_message_comes_back_from_the_replica(
     assert (found[0].content, found[2].content) == ("hello", "hello")
 
 
-async def test_the_file_of_a_persona_is_put_back_and_main_is_not_touched(place: Place) -> None:
+async def test_the_file_of_a_persona_is_put_back_while_main_is_served_and_not_touched(place: Place) -> None:
     place.data.mkdir(exist_ok=True)
     main, luna = place.data / "main.db", place.data / "persona_luna.db"
     async with OpenStore(main) as everybody, OpenStore(luna) as hers:
@@ -48,13 +50,19 @@ async def test_the_file_of_a_persona_is_put_back_and_main_is_not_touched(place: 
             await everybody.send("alice", conversation, "k")
             await hers.send("alice", talk, "k")
             replicated.sync()
-    code, _, err = await _palaver(place, "restore", "persona", "luna", "--at", at, "--yes", "--json")
-    assert code == 0, err
-    async with OpenStore(main) as everybody, OpenStore(luna) as hers:
+    wanted = ("restore", "persona", "luna", "--at", at, "--yes", "--json")
+    async with OpenStore(luna):
+        code, _, err = await _palaver(place, *wanted)
+        assert (code, "persona_luna.db is served by" in err) == (1, True)
+    async with OpenStore(main) as everybody:
+        assert server_of(place.data, "main.db") == os.getpid()
+        code, _, err = await _palaver(place, *wanted)
+        assert code == 0, err
+        async with OpenStore(luna) as hers:
+            assert (await hers.recover("alice", talk, "", 0)).top.seq == 0
+            kinds = [each.kind for each in hers.store.timeline.since("")]
+            assert kinds == ["start", "restore", "start"]
         assert (await everybody.recover("alice", conversation, "", 0)).top.seq == 1
-        assert (await hers.recover("alice", talk, "", 0)).top.seq == 0
-        kinds = [each.kind for each in hers.store.timeline.since("")]
-        assert kinds == ["start", "restore", "start"]
 
 
 async def test_a_restore_in_place_can_waive_the_ledger(
