@@ -34,7 +34,7 @@ from chat.drafts import Drafter
 from chat.errors import BadRequest, MethodNotFound, TooManyRequests, UnrecoverablePosition
 from chat.hub import Client
 from chat.ids import MAIN
-from chat.models import Conversation, EventPage, Page, User
+from chat.models import Conversation, EventPage, Listing, Page, User
 from chat.presence import Presence, present
 from chat.replication import COMMITTED, REPLICATED
 from chat.store import Answer
@@ -115,7 +115,8 @@ class Session:
                 return _marked(file, command, file.store.conversation(self.user.id, command))
             case ListConversations():
                 limit = _cut(command.limit, settings.listing_default, settings.listing_max)
-                return self._core.files[MAIN].store.conversations(self.user.id, command, limit)
+                file = self._core.files[MAIN]
+                return _all_marked(file, file.store.conversations(self.user.id, command, limit))
             case ListMembers():
                 limit = _cut(command.limit, settings.listing_default, settings.listing_max)
                 return self._core.file_of(command.conversation_id).store.members(self.user.id, command, limit)
@@ -163,6 +164,16 @@ async def _marked(file: OpenFile, command: InConversation, reading: Awaitable[Sh
     shown = await reading
     seq = file.watermark.seq_of(command.conversation_id, shown.epoch)
     return shown if seq is None else msgspec.structs.replace(shown, replicated_seq=seq)
+
+
+async def _all_marked(file: OpenFile, reading: Awaitable[Listing]) -> Listing:
+    """Add the watermark of each conversation, where it is known."""
+    found = await reading
+    items = []
+    for shown in found.items:
+        seq = file.watermark.seq_of(shown.conversation_id, shown.epoch)
+        items.append(shown if seq is None else msgspec.structs.replace(shown, replicated_seq=seq))
+    return msgspec.structs.replace(found, items=items)
 
 
 def _cut(limit: int | None, default: int, maximum: int) -> int:

@@ -88,6 +88,8 @@ async def test_rest_waits_for_the_replica_too_and_shows_the_watermark(scene: Sce
         assert restored_keys(scene, tmp_path / "restored.db") >= {"sure"}
         for address in (path, f"{path}/messages"):
             assert (await rest.http.get(address)).json()["replicated_seq"] == first.json()["seq"]
+        (shown,) = (await rest.http.get("/v1/conversations", params={"limit": 1})).json()["items"]
+        assert (shown["conversation_id"], shown["replicated_seq"]) == (conversation, first.json()["seq"])
 
 
 async def test_many_who_wait_on_one_socket_share_a_few_syncs_and_hold_up_nothing(scene: Scene) -> None:
