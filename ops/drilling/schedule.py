@@ -38,9 +38,21 @@ class DrillSchedule:
         self._read_stamp = (0, 0)
         self._began_ms = 0
         self._since_ms = _now_ms()
-        self.last_verified_ms = 0
-        self.last_failed_ms = 0
+        self._verified_ms = 0
+        self._failed_ms = 0
         self._look()
+
+    @property
+    def last_verified_ms(self) -> int:
+        """Return when the newest drill that passed began, by whomever; 0 where none ever did."""
+        self._look()
+        return self._verified_ms
+
+    @property
+    def last_failed_ms(self) -> int:
+        """Return when the newest drill that failed began, by whomever; 0 where none ever did."""
+        self._look()
+        return self._failed_ms
 
     @property
     def is_on(self) -> bool:
@@ -79,8 +91,8 @@ class DrillSchedule:
         if stamp != self._read_stamp:
             drills = self._history.drills()
             self._began_ms = max((drill.began_ms for drill in drills), default=0)
-            self.last_verified_ms = max(_began(drills, PASS), default=0)
-            self.last_failed_ms = max(_began(drills, FAIL), default=0)
+            self._verified_ms = max(_began(drills, PASS), default=0)
+            self._failed_ms = max(_began(drills, FAIL), default=0)
             self._read_stamp = stamp
 
     def _is_due(self) -> bool:

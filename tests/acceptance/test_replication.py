@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from prometheus_client.utils import floatToGoString
 
 from chat.replication import DOWN, REFUSED, REPLICATING, STARTING
+from ops.drilling.record import PASS, Drill, History
 from tests.support.replicated import Replicated
 from tests.support.server import Server, palaver
 
 EXIT_UNWELL = 1
+VERIFIED = "palaver_last_verified_restore_timestamp_seconds"
 EXIT_NOT_RUNNING = 75
 
 
@@ -51,12 +54,36 @@ async def test_without_any_setting_commits_are_copied_to_a_folder_and_everything
         assert "replicating" in told.stdout
         said: dict[str, Any] = msgspec.json.decode(as_json.stdout)
         assert said["replication"]["files"][0]["state"] == REPLICATING
-        assert f"Every commit is copied to {tmp_path / 'data' / 'replica'}" in server.server.tail(10_000)
+        assert f"Every commit is copied to {tmp_path / 'data' / 'replica'}" in server.server.tail(200_000)
+        await a_drill_is_seen_at_once(server)
         code = await server.server.terminate()
         assert code == 0
         ended = await status(server.server)
         assert ended.returncode == EXIT_NOT_RUNNING
         assert "palaver serve" in ended.stderr
+
+
+async def a_drill_is_seen_at_once(server: Replicated) -> None:
+    """Let the last drill that passed be too old, and drill: the server that runs tells of both without a restart."""
+    history, old_ms = History(server.server.data_dir), 1_700_000_000_000
+    history.add(Drill(began_ms=old_ms, took_ms=1, outcome=PASS, version="1", parts=()))
+    assert f"{VERIFIED} {floatToGoString(old_ms / 1000)}\n" in await server.metrics()
+    _, health = await server.health()
+    (part,) = [part for part in health.parts if part.part == "restore drill"]
+    assert (health.status, part.ok, "no drill has passed" in part.reason) == ("degraded", False, True)
+
+    drilled = await asyncio.to_thread(
+        subprocess.run,
+        palaver("drill", "--json"),
+        env=server.server.environment(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert drilled.returncode == 0, drilled.stdout
+    newest = history.drills()[-1]
+    assert f"{VERIFIED} {floatToGoString(newest.began_ms / 1000)}\n" in await server.metrics()
+    assert (await server.health())[1].status == "ok"
 
 
 async def test_with_replication_off_nothing_is_copied_and_that_is_said(tmp_path: Path) -> None:
@@ -66,7 +93,7 @@ async def test_with_replication_off_nothing_is_copied_and_that_is_said(tmp_path:
         assert not report.on
         assert told.returncode == 0
         assert "Nothing is replicated" in told.stdout
-        assert "PALAVER_REPLICA=off" in server.server.tail(10_000)
+        assert "PALAVER_REPLICA=off" in server.server.tail(200_000)
         assert not (tmp_path / "data" / "replica").exists()
 
 

@@ -13,9 +13,11 @@ from chat.settings import Settings
 from ops.drilling import drill as drilling
 from ops.drilling.drill import drill
 from ops.drilling.record import Drill
+from ops.restore_place import place_of
 from ops.restoring.place import Place
 from tests.ops.restoring.replicated import Replicated, beat, place_in
 from tests.support.files import connect
+from tests.support.s3 import S3Server
 from tests.support.stores import OpenStore
 
 
@@ -192,3 +194,21 @@ def test_a_replica_that_cannot_be_asked_proves_nothing(place: Place) -> None:
 def test_without_replication_or_databases_nothing_is_proven(tmp_path: Path) -> None:
     assert "is off" in drill(Settings(data=str(tmp_path), replica="off"), lambda _text: None).reason
     assert "no database" in drill(Settings(data=str(tmp_path)), lambda _text: None).reason
+
+
+async def test_a_drill_over_s3_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = await S3Server.start(tmp_path / "s3")
+    try:
+        settings = Settings.from_environment({**s3.environment(), "PALAVER_DATA": str(tmp_path / "data")})
+        place = place_of(settings)
+        place.data.mkdir()
+        async with OpenStore(place.data / "main.db") as store:
+            await store.create("alice", "bob")
+            with Replicated(place) as daemon:
+                monkeypatch.setattr(drilling, "socket_of", lambda _settings: daemon._socket)
+                found = drill(settings, lambda _text: None)
+    finally:
+        s3.close()
+
+    assert (found.outcome, outcomes(found)) == ("pass", [("latest", "pass"), ("past", "pass")])
+    assert found.lag_ms > 0
