@@ -43,8 +43,8 @@ def readme_commands() -> list[str]:
     ]
 
 
-def test_there_are_three_locks() -> None:
-    assert [lock.name for lock in LOCKS] == ["centrifuge-0.6.0.lock", "dev.lock", "runtime.lock"]
+def test_there_are_four_locks() -> None:
+    assert [lock.name for lock in LOCKS] == ["centrifuge-0.6.0.lock", "dev.lock", "pip.lock", "runtime.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -62,7 +62,7 @@ def test_a_lock_names_neither_an_index_nor_a_place(lock: Path) -> None:
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_pins_everything_that_it_names_with_hashes(lock: Path) -> None:
     named = re.findall(r"^([a-z0-9-]+)\b", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(named) > 2
+    assert named
     assert sorted(named) == sorted(pinned(lock))
 
 
