@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-import httpx2
 import msgspec
+
+from ops.unix_http import UnixHttp
 
 INFO_TIMEOUT_S = 5.0
 # Every call of a sync holds a connection; the databases of a file each may have one under way.
@@ -63,22 +65,11 @@ class LitestreamSocket:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(
-                uds=str(path),
-                verify=False,
-                trust_env=False,
-                limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
-            ),
-            base_url="http://litestream",
-            timeout=None,  # each call has its own, as a whole
-            trust_env=False,
-            verify=False,
-        )
+        self._http = UnixHttp(path, CONNECTIONS_MAX)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._http.close()
 
     async def info(self, timeout_s: float = INFO_TIMEOUT_S) -> Info:
         """Ask who answers; it does so even while the store is down. Raises SocketFailed."""
@@ -103,16 +94,18 @@ class LitestreamSocket:
     async def _ask(self, method: str, path: str, body: object, timeout_s: float) -> bytes:
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._http.request(method, path, json=body)
+                status, content = await self._http.ask(
+                    method, path, b"" if body is None else msgspec.json.encode(body)
+                )
         except TimeoutError as error:
             raise SocketFailed(f"{path} was not answered within {timeout_s:g} s") from error
-        except (httpx2.TransportError, OSError) as error:
+        except OSError as error:
             raise SocketFailed(
                 f"Litestream's socket does not answer: {str(error) or type(error).__name__}"
             ) from error
-        if answer.is_error:
-            raise SocketFailed(f"{path} answered {answer.status_code}: {_said(answer.content)}")
-        return answer.content
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise SocketFailed(f"{path} answered {status}: {_said(content)}")
+        return content
 
 
 def _decoded(content: bytes, wanted: type[Answer]) -> Answer:
