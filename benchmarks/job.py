@@ -26,7 +26,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     The first `senders` seats send. `audience` is how many sockets a conversation has, so how often a message
     is delivered. `settled` seats (idle scenario) are opened before memory is first read. `rate_per_s` belongs
     to the paced scenario. `messages_max` ends a loop that would otherwise run for `window_s`. `profile` is
-    the file for the server's stacks in the timed window, empty for none.
+    the file for the server's stacks in the timed window, empty for none. `beside` are other processes whose CPU is
+    told apart, by name.
     """
 
     dialect: str
@@ -43,6 +44,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     messages_max: int = 60_000
     timeout_s: float = 60.0
     profile: str = ""
+    beside: dict[str, int] = {}
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import msgspec
 
@@ -29,29 +29,33 @@ KIB = 1024
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What passed between two marks, in seconds: the clock, and CPU of server, generator, whole machine."""
+    """What passed between two marks, in seconds: the clock, and CPU of server, generator, whole machine.
+
+    `beside_s` is the CPU of other processes that were told apart, by name.
+    """
 
     wall_s: float
     server_s: float
     generator_s: float
     machine_s: float
+    beside_s: dict[str, float] = {}
 
     def shares(self) -> dict[str, float]:
         """Return the load in per cent of one core; `rest` is what others on the machine took."""
+        known_s = {"server": self.server_s, "generator": self.generator_s, **self.beside_s}
+        rest_s = max(0.0, self.machine_s - sum(known_s.values()))
         return {
-            "server_cpu_percent": 100 * self.server_s / self.wall_s,
-            "generator_cpu_percent": 100 * self.generator_s / self.wall_s,
-            "rest_cpu_percent": 100
-            * max(0.0, self.machine_s - self.server_s - self.generator_s)
-            / self.wall_s,
+            f"{name}_cpu_percent": 100 * used_s / self.wall_s
+            for name, used_s in {**known_s, "rest": rest_s}.items()
         }
 
 
 class Meter:
     """Takes marks of a server's, of this process's and of the machine's CPU. Started when made."""
 
-    def __init__(self, server_pid: int) -> None:
+    def __init__(self, server_pid: int, beside: Mapping[str, int] = MappingProxyType({})) -> None:
         self._pid = server_pid
+        self._beside = beside
         self._start = self._read()
 
     def usage(self) -> Usage:
@@ -62,10 +66,12 @@ class Meter:
             now.server_s - start.server_s,
             now.generator_s - start.generator_s,
             now.machine_s - start.machine_s,
+            {name: now.beside_s[name] - start.beside_s[name] for name in self._beside},
         )
 
     def _read(self) -> Usage:
-        return Usage(time.perf_counter(), cpu_s(self._pid), time.process_time(), machine_cpu_s())
+        beside_s = {name: cpu_s(pid) for name, pid in self._beside.items()}
+        return Usage(time.perf_counter(), cpu_s(self._pid), time.process_time(), machine_cpu_s(), beside_s)
 
 
 class Server:
@@ -149,6 +155,18 @@ def cpu_s(pid: int) -> float:
 def threads_cpu_s(pid: int) -> dict[int, float]:
     """Return the same for each of its threads, by the kernel's number of the thread."""
     return {int(task.name): _stat_cpu_s(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def child_of(pid: int, name: str) -> int:
+    """Return the process called `name` that `pid` started; raises BenchmarkFailed where there is none."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            head, _, fields = stat.read_text().rpartition(")")
+        except OSError:
+            continue  # it ended meanwhile
+        if head.partition("(")[2] == name and int(fields.split()[1]) == pid:
+            return int(stat.parent.name)
+    raise BenchmarkFailed(f"process {pid} has no child {name}")
 
 
 def machine_cpu_s() -> float:

@@ -57,24 +57,29 @@ LOADED = {
 
 
 def show(results: Results, console: Console) -> None:
-    """Print the tables on a terminal."""
-    for title, grid in _grids(results):
+    """Print the tables and the place on a terminal."""
+    tables(_grids(results), console)
+    console.print(where(results), highlight=False)
+    if warning := disturbance(results):
+        console.print(warning, style="bold red", highlight=False)
+
+
+def tables(grids: list[tuple[str, Grid]], console: Console) -> None:
+    """Print tables with their titles on a terminal."""
+    for title, grid in grids:
         table = Table(title=title, title_justify="left")
-        for number, column in enumerate(grid.header):
-            table.add_column(column, justify="left" if number == 0 else "right")
+        for column, name in enumerate(grid.header):
+            table.add_column(name, justify="left" if column == 0 else "right")
         for row in grid.rows:
             table.add_row(*row)
         console.print(table)
-    console.print(_where(results), highlight=False)
-    if warning := _disturbance(results):
-        console.print(warning, style="bold red", highlight=False)
 
 
 def markdown(results: Results) -> str:
     """Return the tables as they stand in the documentation."""
-    parts = [text for text in (_where(results), _disturbance(results)) if text]
+    parts = [text for text in (where(results), disturbance(results)) if text]
     for title, grid in _grids(results):
-        parts.append(f"**{title}**\n\n{_markdown(grid)}")
+        parts.append(f"**{title}**\n\n{markdown_of(grid)}")
     return "\n\n".join(parts)
 
 
@@ -91,17 +96,18 @@ def _grids(results: Results) -> list[tuple[str, Grid]]:
 def _figures(results: Results) -> Grid:
     rows = []
     for line in LINES:
-        cells = [_cell(results.spread(line.plan, side, line.figure), results.rounds) for side in SIDES]
+        cells = [cell(results.spread(line.plan, side, line.figure), results.rounds) for side in SIDES]
         if any(cell != NONE for cell in cells):
             rows.append([line.title, *cells])
     return Grid(["", *SIDES.values()], rows)
 
 
 def _targets(results: Results) -> Grid:
-    return Grid(["", "to reach", "measured", "reached"], [_target(results, target) for target in TARGETS])
+    return Grid(["", "to reach", "measured", "reached"], [target_row(results, target) for target in TARGETS])
 
 
-def _target(results: Results, target: Target) -> list[str]:
+def target_row(results: Results, target: Target) -> list[str]:
+    """Return a line of the table of targets."""
     value = target.measured(results)
     wanted = f"{'≥' if target.at_least else '≤'} {target.limit:g} {target.unit}"
     if value is None:
@@ -123,10 +129,11 @@ def _load(results: Results) -> Grid:
     return Grid(["", "server", "load generator", "rest of the machine"], rows)
 
 
-def _cell(spread: Spread | None, rounds: int) -> str:
+def cell(spread: Spread | None, rounds: int) -> str:
+    """Write a figure, with its range where there was more than one round."""
     if spread is None:
         return NONE
-    if rounds == 1:
+    if rounds == 1 or spread.low == spread.high:
         return _number(spread.median)
     return f"{_number(spread.median)} ({_number(spread.low)}–{_number(spread.high)})"
 
@@ -137,12 +144,13 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _where(results: Results) -> str:
+def where(results: Results) -> str:
+    """Say where and how long was measured."""
     facts = ", ".join(f"{name} {value}" for name, value in results.environment.items())
     return f"Measured on {facts}; timed windows of {results.window_s:g} s."
 
 
-def _disturbance(results: Results) -> str:
+def disturbance(results: Results) -> str:
     """Return a warning when the machine had other work, else nothing."""
     rest = max((reading.figures.get("rest_cpu_percent", 0.0) for reading in results.readings), default=0.0)
     if rest <= REST_PERCENT_MAX:
@@ -150,6 +158,7 @@ def _disturbance(results: Results) -> str:
     return f"The machine was not idle: others took up to {rest:.0f} % of a core. Measure again."
 
 
-def _markdown(grid: Grid) -> str:
+def markdown_of(grid: Grid) -> str:
+    """Write a table in Markdown."""
     rule = ["---", *("---:" for _ in grid.header[1:])]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (grid.header, rule, *grid.rows))

@@ -33,19 +33,20 @@ def _cpu_us(results: Results) -> float | None:
 
 
 def _cpu_ratio(results: Results) -> float | None:
-    return _ratio(results.median("senders-500", "naive", "cpu_us_per_message"), _cpu_us(results))
+    return ratio(results.median("senders-500", "naive", "cpu_us_per_message"), _cpu_us(results))
 
 
 def _latency_ratio(results: Results) -> float | None:
     ack_ms = results.median("one-sender", "palaver", "ack_p50_ms")
-    return _ratio(ack_ms, results.median("one-sender", "raw", "ack_p50_ms"))
+    return ratio(ack_ms, results.median("one-sender", "raw", "ack_p50_ms"))
 
 
 def _idle_kib(results: Results) -> float | None:
     return results.median("idle", "palaver", "kib_per_connection")
 
 
-def _ratio(above: float | None, below: float | None) -> float | None:
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Return a quotient, None where a part is missing."""
     return None if above is None or not below else above / below
 
 

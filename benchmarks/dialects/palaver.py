@@ -11,6 +11,7 @@ from benchmarks.job import Seat
 
 CONNECT_ID = 1
 SUBSCRIBE_ID = 2
+WISHED = b'"data":{"durability":"replicated",'
 
 
 class _Error(msgspec.Struct):
@@ -25,6 +26,7 @@ class _Disconnect(msgspec.Struct):
 
 class _Data(msgspec.Struct):
     type: str = ""
+    durability: str = ""
     seq: int = 0
     client_message_id: str = ""
     content: str = ""
@@ -112,3 +114,20 @@ def _delivery(channel: str, publication: _Publication) -> Reply:
     if data.type != "message" or publication.offset != data.seq:
         return Refusal(f"not a message at its own offset: {publication}")
     return Delivery(channel, data.seq, data.client_message_id, data.content)
+
+
+class PalaverReplicated(Palaver):
+    """The same, but every message asks to be acked when it is on the replica; an ack of less is a refusal."""
+
+    def message(self, seat: Seat, number: int, key: str, content: str) -> bytes:
+        """Return the rpc `send` that waits for the replica."""
+        return super().message(seat, number, key, content).replace(b'"data":{', WISHED, 1)
+
+    def replies(self, payload: bytes) -> Iterator[Reply]:
+        """Yield what the other yields."""
+        for line in payload.split(b"\n"):
+            rpc = self._decode(line).rpc
+            if rpc is not None and rpc.data.durability != "replicated":
+                yield Refusal(line.decode(errors="replace"))
+            else:
+                yield from super().replies(line)

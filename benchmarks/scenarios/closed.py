@@ -18,7 +18,7 @@ async def closed(crowd: Crowd, job: Job) -> Figures:
     await _drive(crowd, job, job.warm_up_s)
     crowd.start_measuring()
     with beside(job.server_pid, job.profile):
-        meter = Meter(job.server_pid)
+        meter = Meter(job.server_pid, job.beside)
         await _drive(crowd, job, job.window_s)
         usage = meter.usage()
     return per_message(usage, await verified_latencies(crowd))

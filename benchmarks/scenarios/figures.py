@@ -31,15 +31,17 @@ def per_message(usage: Usage, latencies_s: list[float]) -> Figures:
         "messages": messages,
         "messages_per_s": messages / usage.wall_s,
         "cpu_us_per_message": US_PER_S * usage.server_s / messages,
+        **{f"{name}_us_per_message": US_PER_S * used_s / messages for name, used_s in usage.beside_s.items()},
         **percentiles_ms(latencies_s),
         **usage.shares(),
     }
 
 
 def percentiles_ms(latencies_s: list[float]) -> Figures:
-    """Return median and 99th percentile in milliseconds."""
+    """Return median, 95th and 99th percentile in milliseconds."""
     ordered = sorted(latencies_s)
     return {
         "ack_p50_ms": MS_PER_S * statistics.median(ordered),
+        "ack_p95_ms": MS_PER_S * ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
         "ack_p99_ms": MS_PER_S * ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
     }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.job import HOST, BenchmarkFailed, Figures, Seat
 from benchmarks.plan import Pace, Plan
@@ -30,18 +31,20 @@ class PalaverSide:
     def measure(self, plan: Plan, pace: Pace, folder: Path, profile: str) -> Figures:
         """Run a plan once."""
         port = free_port()
-        environment = _environment(folder / "data", port)
-        with Server([*_command(), "serve"], environment, folder, port, "/readyz") as server:
-            seats = _seats(rooms(plan), environment, port)
+        env = environment(folder / "data", port)
+        with Server([*command(), "serve"], env, folder, port, "/readyz") as server:
+            seats = seats_of(rooms(plan), env, port)
             return run_load(plan, pace, server, "palaver", seats, profile)
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
+    """Return how the `palaver` of this tree is called."""
     script = Path(sys.executable).with_name("palaver")
     return [str(script)] if script.exists() else [sys.executable, "-m", "ops.cli"]
 
 
-def _environment(data: Path, port: int) -> dict[str, str]:
+def environment(data: Path, port: int, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Return the environment of a server and of its commands; `more` are settings without their prefix."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     settings = {
         "DATA": str(data),
@@ -50,12 +53,14 @@ def _environment(data: Path, port: int) -> dict[str, str]:
         "SYNCHRONOUS": "full",
         "COMMAND_RATE_PER_S": UNLIMITED,
         "COMMAND_BURST": UNLIMITED,
+        **more,
     }
     path = os.pathsep.join(filter(None, (str(ROOT), inherited.get("PYTHONPATH", ""))))
     return inherited | {PREFIX + name: value for name, value in settings.items()} | {"PYTHONPATH": path}
 
 
-def _seats(users_by_room: list[list[str]], environment: Mapping[str, str], port: int) -> list[Seat]:
+def seats_of(users_by_room: list[list[str]], environment: Mapping[str, str], port: int) -> list[Seat]:
+    """Make the tokens and the conversations; return who sits where."""
     users = [user for room in users_by_room for user in room]
     tokens = dict(zip(users, _tokens(users, environment), strict=True))
     seats: list[Seat] = []
@@ -72,7 +77,7 @@ def _tokens(users: list[str], environment: Mapping[str, str]) -> list[str]:
         some = users[start : start + TOKENS_PER_CALL]
         arguments = [argument for user in some for argument in ("--user", user)]
         done = subprocess.run(
-            [*_command(), "token", *arguments],
+            [*command(), "token", *arguments],
             env=dict(environment),
             capture_output=True,
             text=True,

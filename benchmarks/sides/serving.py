@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -26,9 +28,18 @@ def rooms(plan: Plan) -> list[list[str]]:
 
 
 def run_load(
-    plan: Plan, pace: Pace, server: Server, dialect: str, seats: list[Seat], profile: str
+    plan: Plan,
+    pace: Pace,
+    server: Server,
+    dialect: str,
+    seats: list[Seat],
+    profile: str,
+    beside: Mapping[str, int] = MappingProxyType({}),
 ) -> Figures:
-    """Run the load process, which samples the server into `profile` if named; raises BenchmarkFailed."""
+    """Run the load process, which samples the server into `profile` if named; raises BenchmarkFailed.
+
+    `beside` are other processes whose CPU is told apart, by name.
+    """
     job = Job(
         dialect=dialect,
         scenario=plan.scenario,
@@ -42,6 +53,7 @@ def run_load(
         warm_up_s=pace.warm_up_s,
         window_s=pace.window_s,
         profile=profile,
+        beside=dict(beside),
     )
     command = [sys.executable, "-m", "benchmarks.client"]
     done = subprocess.run(

@@ -65,6 +65,11 @@ class S3Server:
         """Tell whether the process runs; a frozen one does."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._running().pid
+
     def settings(self, path: str = "chat") -> dict[str, object]:
         """Return the settings of a server that replicates to `path` in the bucket, for `Server.start(**…)`."""
         return {
