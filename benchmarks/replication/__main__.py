@@ -51,7 +51,7 @@ class Extent(msgspec.Struct, frozen=True):
     idle_s: float
 
 
-FULL = Extent(Pace(rounds=2, warm_up_s=1.0, window_s=4.0, idle_connections=0), 300, 200, 5.0)
+FULL = Extent(Pace(rounds=2, warm_up_s=1.0, window_s=4.0, idle_connections=0), 280, 200, 5.0)
 QUICK = Extent(Pace(rounds=1, warm_up_s=0.3, window_s=1.5, idle_connections=0), 20, 50, 1.0)
 
 
