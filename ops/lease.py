@@ -23,6 +23,7 @@ RENEWALS_PER_TTL = 3
 OTHERS_TTL_MAX_S = 120.0
 ANSWER_TIMEOUT_S = 4.0
 READ_BACK_AFTER_S = 2.0
+LATE_S = 0.05
 WRONG_TAG = '"00000000000000000000000000000000"\t1'
 
 FREE = "free"
@@ -40,6 +41,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     renewal: int = 0
     ttl_s: float = TTL_S
     released: bool = False
+    at_s: float = 0.0
+    """When the holder wrote it, by the clock that counts since the boot: only processes of one machine share it."""
 
 
 class Lease:
@@ -80,6 +83,7 @@ class Lease:
         self._renewed = 0
         self._tried = False
         self._watched: tuple[bytes, float] = (b"", 0.0)
+        self._valid_s = TTL_S
 
     @property
     def expired(self) -> bool:
@@ -93,7 +97,7 @@ class Lease:
             await self.check()
             if (self.state, self.trouble) != before:
                 changed()
-            await asyncio.sleep(self._ttl_s / RENEWALS_PER_TTL)
+            await asyncio.sleep(self._pause_s())
 
     async def check(self) -> bool:
         """Renew it, or look whether it may be had; tell whether the replica answered. Never raises."""
@@ -184,6 +188,7 @@ class Lease:
         """Write ourselves into the object, and learn whether the store heeds conditions; None: somebody was faster."""
         body = self._body()
         tag = await (self._stored.create(body) if found is None else self._stored.replace(body, found.tag))
+        unrivalled = found is not None and self._is_unrivalled(found)
         if tag is None:
             return None
         if not self._tried:
@@ -192,7 +197,7 @@ class Lease:
                 and await self._stored.replace(body, WRONG_TAG) is None
             )
             self.weak, self._tried = not refused, True
-        if not self.weak:
+        if not self.weak or unrivalled:
             return tag
         await asyncio.sleep(self._read_back_after_s)
         stands = await self._stored.read()
@@ -219,9 +224,28 @@ class Lease:
         body, since_s = self._watched
         if body != found.body:
             self._watched = (found.body, now_s)
+            self._valid_s = min(written.ttl_s if written else TTL_S, OTHERS_TTL_MAX_S)
             return False
-        valid_s = min(written.ttl_s if written else TTL_S, OTHERS_TTL_MAX_S)
-        return now_s - since_s > valid_s
+        return now_s - since_s > self._valid_s
+
+    def _is_unrivalled(self, found: Stored) -> bool:
+        """Tell whether nobody else could take what we just wrote over: its holder served our folder and died, and who
+        watches from elsewhere must wait longer than it stood.
+        """
+        written = _read(found)
+        return (
+            written is not None
+            and not written.released
+            and is_dead(written.holder, self.here)
+            and written.holder.data == self.here.data
+            and 0 <= self._clock() - written.at_s < written.ttl_s
+        )
+
+    def _pause_s(self) -> float:
+        """Return how long to wait for the next look: until the renewal is due, or another's lease has run out."""
+        pause_s = self._ttl_s / RENEWALS_PER_TTL
+        left_s = self._watched[1] + self._valid_s - self._clock()
+        return min(pause_s, left_s + LATE_S) if self.state == OTHERS and left_s > 0 else pause_s
 
     def _is_ours(self, found: Stored) -> bool:
         written = _read(found)
@@ -230,7 +254,13 @@ class Lease:
     def _body(self, *, released: bool = False) -> bytes:
         self._renewal += 1
         return msgspec.json.encode(
-            Written(holder=self.here, renewal=self._renewal, ttl_s=self._ttl_s, released=released)
+            Written(
+                holder=self.here,
+                renewal=self._renewal,
+                ttl_s=self._ttl_s,
+                released=released,
+                at_s=self._clock(),
+            )
         )
 
     def _note_renewed(self, tag: str, started_s: float) -> None:

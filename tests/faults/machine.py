@@ -7,19 +7,16 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from storage import generations
-from storage.engine import sqlite3
-from tests.support.litestream import litestream
-from tests.support.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
+from ops.restoring.missing import restore_missing
+from ops.restoring.place import Place
+from tests.support.s3 import S3Server
 from tests.support.server import Server
 from tests.support.waiting import until
 
-RESTORE_TIMEOUT_S = 60.0
 REPLICATED_TIMEOUT_S = 3.0
 SECRET_FILE = "secret"
 
@@ -77,13 +74,13 @@ class Machine:
         await asyncio.to_thread(shutil.rmtree, self.server.data_dir)
 
     async def rebuild(self) -> None:
-        """Make a new machine from S3 alone, as far as its database: the server is not started."""
+        """Make a new machine from S3 alone, as `palaver serve --restore-if-missing` does before it serves."""
         self.server.data_dir.mkdir(mode=0o700)
         secret = self.server.data_dir / SECRET_FILE
         secret.touch(mode=0o600)
         secret.write_bytes(self._secret)
         started_s = time.monotonic()
-        await asyncio.to_thread(self._restore)
+        assert await asyncio.to_thread(restore_missing, Place.of(self.server.environment())) is not None
         self.restore_s.append(time.monotonic() - started_s)
 
     async def close(self) -> None:
@@ -91,14 +88,6 @@ class Machine:
         await self.server.close()
         await self.kill_litestream()
         self.s3.close()
-
-    def _restore(self) -> None:
-        source = f"s3://{BUCKET}/chat/main?endpoint={self.s3.endpoint}&region={REGION}&forcePathStyle=true"
-        command = [litestream(), "restore", "-o", str(self.database), source]
-        keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
-        subprocess.run(command, check=True, capture_output=True, timeout=RESTORE_TIMEOUT_S, env=keys)
-        with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
-            generations.begin(connection, "restored after the loss of the machine", "full", "restore")
 
     def _litestreams(self) -> list[int]:
         folder = os.fsencode(self.server.data_dir)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from storage.engine import sqlite3
 from tests.ops.litestream_world import World, alive
 from tests.support.s3 import S3Server
 from tests.support.waiting import until
 
 STOP_S = 2.0
 STOP_SLACK_S = 3.0
+COMMIT_BYTES = 4 * 2**20
+FORCED_BYTES = 121_359 * 4096 + 16 * COMMIT_BYTES
+"""Well beyond the size at which Litestream, left to its defaults, empties the WAL by force."""
+COMMIT_MAX_S = 3.0
+LOCKED_S = 10.0
 
 
 @pytest.fixture
@@ -64,6 +72,30 @@ async def test_a_start_without_the_store_is_no_hindrance_and_recovers(
         await s3.launch()
         await world.proven("main")
     assert world.restored("main", tmp_path / "restored.db") == ["one"]
+
+
+async def test_a_long_read_stops_no_writer_however_large_the_wal_grows(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    world.databases.write("main", "one")
+    path, slowest_s = world.databases.path(), 0.0
+    async with world.supervised():
+        await world.proven()
+        with closing(sqlite3.connect(path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM notes").fetchone()
+            while path.with_name("main.db-wal").stat().st_size < FORCED_BYTES:
+                began_s = time.monotonic()
+                await asyncio.to_thread(write_much, path)
+                slowest_s = max(slowest_s, time.monotonic() - began_s)
+    print(f"the slowest commit took {slowest_s:.2f} s")
+    assert slowest_s < COMMIT_MAX_S
+
+
+def write_much(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=LOCKED_S)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("INSERT INTO notes VALUES (zeroblob(?))", (COMMIT_BYTES,))
+        connection.commit()
 
 
 async def test_a_file_exchanged_while_the_store_is_down_is_copied_whole_when_it_is_back(

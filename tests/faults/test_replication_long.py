@@ -19,9 +19,12 @@ from chat.replication import DOWN, REPLICATING, STALLED
 from tests.faults import disks
 from tests.support.replicated import ALARM_S, CAUGHT_UP_S, Replicated
 from tests.support.s3 import S3Server
+from tests.support.server import palaver
 from tests.support.waiting import until_awaited
 
 MIB = 2**20
+START_EMPTY = palaver("serve", "--start-empty")
+"""For a first start that cannot see, or must not heed, what the replica has."""
 READER = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -84,6 +87,14 @@ async def test_an_s3_server_that_is_down_is_told_and_caught_up_with(server: Repl
         await mended(server, Stopwatch())
 
 
+async def test_an_s3_server_that_is_down_is_told_though_nobody_writes(
+    server: Replicated, s3: S3Server
+) -> None:
+    watch = Stopwatch()
+    s3.kill()
+    await alarmed(server, watch, DOWN, "")
+
+
 async def test_an_s3_server_that_is_frozen_is_told_and_caught_up_with(
     server: Replicated, s3: S3Server
 ) -> None:
@@ -129,7 +140,10 @@ async def test_a_bucket_that_is_gone_is_told_and_caught_up_with(server: Replicat
 async def test_a_bucket_that_never_was_is_told(tmp_path: Path, s3: S3Server) -> None:
     settings = s3.settings() | {"replica": "s3://mistyped/chat"}
     watch = Stopwatch()
-    async with Replicated.start(tmp_path / "data", **settings) as server, server.talking():
+    async with (
+        Replicated.start(tmp_path / "data", command=START_EMPTY, **settings) as server,
+        server.talking(),
+    ):
         await alarmed(server, watch, DOWN, "NoSuchBucket")
         (s3.folder / "mistyped").mkdir()
         await s3.restart()
@@ -141,7 +155,10 @@ async def test_a_server_that_starts_while_s3_is_down_tells_so_and_catches_up(
 ) -> None:
     s3.kill()
     watch = Stopwatch()
-    async with Replicated.start(tmp_path / "data", **s3.settings()) as server, server.talking():
+    async with (
+        Replicated.start(tmp_path / "data", command=START_EMPTY, **s3.settings()) as server,
+        server.talking(),
+    ):
         await alarmed(server, watch, DOWN, "")
         await s3.launch()
         await mended(server, Stopwatch())
@@ -282,7 +299,7 @@ async def test_a_dead_process_of_this_machine_is_followed_at_once(tmp_path: Path
     async with Replicated.start(tmp_path / "first", replica=place) as first:
         await first.until_state(REPLICATING)
         await first.server.kill()
-        async with Replicated.start(tmp_path / "second", replica=place) as second:
+        async with Replicated.start(tmp_path / "second", command=START_EMPTY, replica=place) as second:
             await second.until_state(REPLICATING, timeout_s=10.0)
 
 

@@ -268,6 +268,37 @@ async def test_a_dead_process_of_this_machine_is_replaced_at_once(clock: Clock, 
     assert lease.state == HELD
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "data", "waits"),
+    [(TTL_S / 2, "", False), (TTL_S + 1, "", True), (TTL_S / 2, "elsewhere", True)],
+)
+async def test_without_conditions_rivals_are_waited_for_where_there_can_be_any(
+    clock: Clock, tmp_path: Path, silent_s: float, data: str, waits: bool
+) -> None:
+    replica, here = Replica(conditional=False), this_process(tmp_path)
+    dead = msgspec.structs.replace(here, id="dead", started="1", data=data or here.data)
+    replica.body = msgspec.json.encode(Written(holder=dead, at_s=clock.now_s))
+    clock.now_s += silent_s
+    lease = Lease(replica, here, read_back_after_s=TIMEOUT_S, clock=clock)
+
+    checking = asyncio.create_task(lease.check())
+    await until(lambda: replica.writes > 1, "the lease written, and the store tried")
+    await asyncio.wait([checking], timeout=0.05)
+
+    assert checking.done() is not waits
+    checking.cancel()
+
+
+async def test_a_lease_that_runs_out_is_looked_at_just_then() -> None:
+    replica = Replica()
+    replica.body = msgspec.json.encode(Written(holder=holder("anna"), ttl_s=0.1))
+    lease = Lease(replica, holder("bert"), ttl_s=TTL_S)
+    task = asyncio.create_task(lease.run())
+
+    await asyncio.wait_for(lease.taken.wait(), TTL_S / 5)
+    task.cancel()
+
+
 def test_a_process_that_runs_is_not_dead_and_its_pid_with_another_start_is(tmp_path: Path) -> None:
     here = this_process(tmp_path)
     alive = msgspec.structs.replace(here, id="other")

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,19 @@ async def test_a_stop_is_bounded_when_the_process_does_not_answer(tmp_path: Path
         await litestream.stop()
         assert time.monotonic() - began_s < 5
         assert not alive(pid)
+
+
+async def test_litestream_opens_no_port(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    world.databases.write("main", "one")
+    async with world.supervised() as litestream:
+        await world.proven()
+        process = Path(f"/proc/{litestream.status.pid}")
+        sockets = {os.readlink(each) for each in (process / "fd").iterdir()}
+        ports = [(process / "net" / kind).read_text().splitlines()[1:] for kind in ("tcp", "tcp6")]
+        numbers = [line.split()[9] for line in chain.from_iterable(ports)]
+        assert any(each.startswith("socket:") for each in sockets)
+        assert [number for number in numbers if f"socket:[{number}]" in sockets] == []
 
 
 async def test_a_restart_heals_a_litestream_that_lost_its_own_folder(tmp_path: Path) -> None:

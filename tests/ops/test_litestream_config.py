@@ -13,6 +13,7 @@ from ops.litestream_config import UnknownKey, check, render, write
 from ops.litestream_target import PASSWORD, target_of
 from tests.ops.litestream_world import BINARY
 
+PAGE_BYTES = 4096
 SECRET = 'hidden"\\$HOME'
 
 
@@ -128,6 +129,7 @@ def test_says_what_the_settings_say(tmp_path: Path) -> None:
     assert "addr" not in config
     (database,) = config["dbs"]
     assert (database["path"], database["monitor-interval"]) == (str(tmp_path / "main.db"), "0.5s")
+    assert database["truncate-page-n"] * PAGE_BYTES > 10**10
     assert database["replica"] == {
         "url": "s3://b/p/main", "endpoint": "https://store", "region": "here", "force-path-style": False,
         "auto-recover": False, "sync-interval": "0.5s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from chat.settings import Settings
 from ops.lease_object import NAME
 from ops.restore_listing import listed_place_of
 from ops.restore_start import prepare
-from ops.restoring import scratch
+from ops.restoring import binary, scratch
 from ops.restoring.missing import refuse_empty, restore_missing
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -62,6 +63,33 @@ async def test_what_is_missing_is_restored_whole(place: Place) -> None:
     assert [copy.file for copy in outcome.copies] == ["main.db", "persona_luna.db"]
     assert query(place.data / "main.db", "SELECT kind FROM generations ORDER BY number")[-1] == ("restore",)
     assert restore_missing(place) is None
+
+
+async def test_a_wal_that_lost_its_file_is_not_read_into_the_restored_one(
+    place: Place, tmp_path: Path
+) -> None:
+    path, wal, kept = place.data / "main.db", place.data / "main.db-wal", tmp_path / "kept-wal"
+    async with OpenStore(path) as main:
+        conversation = await main.create("alice", "bob")
+        with Replicated(place):
+            await main.send("alice", conversation, "copied")
+        await main.send("alice", conversation, "never copied")
+        shutil.copy(wal, kept)
+    path.unlink()
+    shutil.copy(kept, wal)
+    restore_missing(place)
+    assert query(path, "SELECT client_message_id FROM messages") == [("copied",)]
+
+
+async def test_nothing_that_hides_a_failure_is_ever_asked_of_litestream(place: Place, tmp_path: Path) -> None:
+    await copied(place)
+    asked, recording = tmp_path / "asked", tmp_path / "litestream"
+    recording.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {asked}\nexec {binary.find(place)} "$@"\n')
+    recording.chmod(0o700)
+    restore_missing(replace(place, litestream=str(recording)))
+    words = set(asked.read_text().split("\n"))
+    assert {"ltx", "restore", "-dry-run"} <= words
+    assert words & {"-force", "-if-replica-exists", "-if-db-not-exists", "-parallelism"} == set()
 
 
 async def test_a_first_start_needs_no_copies(place: Place, tmp_path: Path) -> None:
