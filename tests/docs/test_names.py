@@ -15,6 +15,7 @@ COMMAND = re.compile(r"(?:^|[`\s(]|bin/)palaver (?P<verb>[a-z]+)(?P<rest>[^`\n|#
 IN_CODE = re.compile(r"```\w*\n(?P<block>.*?)^```|`(?P<inline>[^`\n]+)`", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"(?:^|[\s;&(])make (?P<target>[a-z][a-z-]*)", re.MULTILINE)
 FILE = re.compile(r"\A(?:asgi\.py|(?:chat|storage|sql|ops|tests|benchmarks|migrations|docs)/[\w./-]*)\Z")
+TEST = re.compile(r"\A(?P<file>tests/[\w/]+\.py)::(?P<name>test_\w+)\Z")
 ROOT_OPTIONS = {"--help", "--version"}
 
 TEXTS = [pytest.param(read(page), id=name_of(page)) for page in pages()]
@@ -69,3 +70,14 @@ def test_what_is_not_there_would_be_noticed() -> None:
     assert "--fast" in named[0]["rest"]
     assert "--fast" not in options(commands()["serve"])
     assert SETTING.findall("PALAVER_NOTHING_HERE=1") == ["PALAVER_NOTHING_HERE"]
+
+
+@pytest.mark.parametrize("text", DESCRIPTIONS)
+def test_every_test_that_a_page_names_is_there(text: str) -> None:
+    named = [match for piece in code(text) if (match := TEST.match(piece))]
+    for match in named:
+        file = PROJECT / match["file"]
+        assert file.exists(), match[0]
+        assert re.search(
+            rf"^(async )?def {match['name']}\(", file.read_text(encoding="utf-8"), re.MULTILINE
+        ), match[0]
