@@ -238,7 +238,7 @@ class Lease:
             and not written.released
             and is_dead(written.holder, self.here)
             and written.holder.data == self.here.data
-            and 0 <= self._clock() - written.at_s < written.ttl_s
+            and 0 <= self._clock() - written.at_s < min(written.ttl_s, OTHERS_TTL_MAX_S)
         )
 
     def _pause_s(self) -> float:
