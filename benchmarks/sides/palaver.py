@@ -53,6 +53,7 @@ def environment(data: Path, port: int, more: Mapping[str, str] = MappingProxyTyp
         "SYNCHRONOUS": "full",
         "COMMAND_RATE_PER_S": UNLIMITED,
         "COMMAND_BURST": UNLIMITED,
+        "REPLICA": "off",  # those that it is compared with copy nothing either
         **more,
     }
     path = os.pathsep.join(filter(None, (str(ROOT), inherited.get("PYTHONPATH", ""))))
