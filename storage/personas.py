@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from storage.sqlite import SQLiteStore
 
 
 class PersonaFiles:
-    """The database files of one data folder, by persona."""
+    """The database files of one data folder, by persona; their paths are absolute, as Litestream knows them."""
 
     def __init__(self, settings: Settings, observer: Observer) -> None:
         self._settings = settings
+        self._folder = Path(os.path.abspath(settings.data))
         self._observer = observer
         self._open: dict[str, SQLiteStore] = {}
         self._paths: dict[str, Path] = {}
@@ -28,7 +30,7 @@ class PersonaFiles:
         """Open a persona's file, once; see SQLiteStore.open for what it raises."""
         store = self._open.get(persona)
         if store is None:
-            path = path_of(Path(self._settings.data), persona)
+            path = path_of(self._folder, persona)
             store = SQLiteStore(persona, path, self._settings, self._observer)
             await store.open()
             self._open[persona] = store
