@@ -23,6 +23,7 @@ from chat.settings import BadSetting, Settings
 from chat.verified import VerifiedTokens
 
 SECRET_FILE = "secret"  # noqa: S105 — a file's name
+SECRET_VARIABLE = "PALAVER_JWT_SECRET"  # noqa: S105 — a variable's name
 SECRET_RANDOM_BYTES = 48
 JTI_BYTES = 12
 CLAIMS_BYTES_MAX = 64 * 1024
@@ -149,9 +150,20 @@ def load_secret(settings: Settings) -> bytes:
     The file is made, with its folder, where there is none; only its owner may read it. Raises BadSetting,
     with what to run, where others can read it or it cannot be used.
     """
-    secret = settings.jwt_secret.encode() or _read_secret(Path(settings.data) / SECRET_FILE)
-    check_secret(secret)
+    if settings.jwt_secret:
+        secret, found_in = settings.jwt_secret.encode(), SECRET_VARIABLE
+    else:
+        path = Path(settings.data) / SECRET_FILE
+        secret, found_in = _read_secret(path), str(path)
+    check_secret(secret, found_in)
     return secret
+
+
+def check_keys(settings: Settings) -> None:
+    """Look at what the settings say about keys, before anything is opened or made; raises BadSetting."""
+    if settings.jwt_secret:
+        check_secret(settings.jwt_secret.encode(), SECRET_VARIABLE)
+    key_sources(settings, secrets.token_bytes(SECRET_RANDOM_BYTES))
 
 
 def _read_secret(path: Path) -> bytes:

@@ -133,18 +133,22 @@ def key_sources(settings: Settings, secret: bytes) -> dict[str, KeySource]:
     return sources
 
 
-def check_secret(secret: bytes) -> None:
-    """Refuse a secret that is too short to sign with, or is a key of another kind; raises BadSetting."""
+def check_secret(secret: bytes, found_in: str = "") -> None:
+    """Refuse a secret that is too short to sign with, or is a key of another kind; raises BadSetting.
+
+    `found_in` names the variable or the file that it comes from.
+    """
+    named = f"The secret of tokens, {found_in}," if found_in else "The secret of tokens"
     if len(secret) < SECRET_BYTES_MIN:
         raise BadSetting(
-            f"The secret of tokens has {len(secret)} bytes; at least {SECRET_BYTES_MIN} are needed. "
+            f"{named} has {len(secret)} bytes; at least {SECRET_BYTES_MIN} are needed. "
             f"Make one with: {HOW_TO_MAKE_ONE}"
         )
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except jwt.InvalidKeyError as failure:
         raise BadSetting(
-            "The secret of tokens is a key file. Name a public key by PALAVER_JWT_PUBLIC_KEY_FILE, "
+            f"{named} is a key file. Name a public key by PALAVER_JWT_PUBLIC_KEY_FILE, "
             f"and make a secret with: {HOW_TO_MAKE_ONE}"
         ) from failure
 

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from chat.auth import Authenticator, load_secret, mint
+from chat.auth import Authenticator, check_keys, load_secret, mint
 from chat.errors import BadRequest, PermissionDenied, Problem, TokenExpired, Unauthorized
 from chat.models import User
 from chat.settings import BadSetting, Settings
@@ -492,8 +492,18 @@ def test_a_secret_of_the_settings_needs_no_file(tmp_path: Path) -> None:
     settings = Settings(data=str(tmp_path / "data"), jwt_secret=SECRET.decode())
     assert load_secret(settings) == SECRET
     assert not (tmp_path / "data").exists()
-    with pytest.raises(BadSetting, match="openssl rand"):
+    with pytest.raises(BadSetting, match=r"PALAVER_JWT_SECRET, has 5 bytes.*openssl rand"):
         load_secret(Settings(jwt_secret="short"))
+
+
+def test_keys_are_looked_at_before_anything_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    check_keys(Settings(data=str(folder)))
+    with pytest.raises(BadSetting, match="PALAVER_JWT_SECRET, has 5 bytes"):
+        check_keys(Settings(data=str(folder), jwt_secret="short", jwt_algorithms="ES256"))
+    with pytest.raises(BadSetting, match="PALAVER_JWT_ALGORITHMS"):
+        check_keys(Settings(data=str(folder), jwt_algorithms="ES256"))
+    assert not folder.exists()
 
 
 @pytest.fixture
