@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ops.console import console
 from ops.findings import Finding
 
 LEVEL_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -16,10 +16,10 @@ LEVEL_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 def show(found: Sequence[Finding]) -> None:
     """Print the findings, by what they are about."""
-    console = Console()
+    out = console()
     for subject, about in groupby(found, lambda finding: finding.subject):
-        console.print(f"\n[bold]{escape(subject)}[/]", soft_wrap=True)
-        console.print(_table(about))
+        out.print(f"\n[bold]{escape(subject)}[/]", soft_wrap=True)
+        out.print(_table(about))
 
 
 def _table(found: Iterable[Finding]) -> Table:

@@ -17,7 +17,9 @@ def shown_progress() -> Iterator[tuple[Tell, Progress]]:
     """Show on stderr what a restore tells, as one bar; nothing where that is no terminal."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=None)
 
         def tell(told: Told) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
+from ops.console import console
 from ops.restoring import moment, report
 from ops.restoring.inplace import Outcome
 from ops.restoring.loss import Loss
@@ -13,17 +13,17 @@ from ops.restoring.loss import Loss
 
 def show(outcome: Outcome) -> None:
     """Print a table of the copies, one of the conversations that lose something, and the notes."""
-    console = Console()
+    out = console()
     asked = "the latest copy" if outcome.at_ms is None else moment.shown(outcome.at_ms)
-    console.print(f"\nAsked for: [bold]{asked}[/]")
-    console.print(_copies(outcome))
+    out.print(f"\nAsked for: [bold]{asked}[/]")
+    out.print(_copies(outcome))
     for loss in outcome.losses:
         if loss.conversations:
-            console.print(_lost(loss))
+            out.print(_lost(loss))
         else:
-            console.print(f"{escape(loss.file)}: {escape(report.lost(loss))}.", soft_wrap=True)
+            out.print(f"{escape(loss.file)}: {escape(report.lost(loss))}.", soft_wrap=True)
     for note in outcome.notes:
-        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
+        out.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
 
 
 def _copies(outcome: Outcome) -> Table:
@@ -44,7 +44,9 @@ def _copies(outcome: Outcome) -> Table:
 
 def _lost(loss: Loss) -> Table:
     title = f"{loss.file}: {report.lost(loss)}"
-    table = Table("conversation", "title", "messages", "other", "last now", "last in the copy", title=title)
+    # Its id is what the next command takes, so it is folded rather than cut.
+    conversation = Column("conversation", overflow="fold")
+    table = Table(conversation, "title", "messages", "other", "last now", "last in the copy", title=title)
     for each in loss.conversations[: report.CONVERSATIONS_SHOWN_MAX]:
         table.add_row(
             each.conversation_id,

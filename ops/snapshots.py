@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from chat.settings import Settings
+from ops.console import console
 from ops.restore_listing import listed_place_of
 from ops.restoring import moment, report
 from ops.restoring.litestream import ASK_TIMEOUT_S
@@ -24,6 +24,7 @@ from ops.svg import Series, plot
 
 EXIT_REFUSED = 1
 COLUMNS = 60
+DATE_COLUMNS = len("2026-11-22")
 LEVELS = " ▁▂▃▄▅▆▇█"
 WHOLE, HOLE = "◆", "✗"
 
@@ -79,9 +80,15 @@ def timeline(found: Sequence[Window]) -> str:
 
 
 def _show(target: str, found: Sequence[Window]) -> None:
-    console = Console()
-    console.print(f"Copies in {target}", soft_wrap=True, markup=False)
-    table = Table("file", "oldest (UTC)", "newest", "promised since", "whole copies", "moments", "size")
+    out = console()
+    out.print(f"Copies in {target}", soft_wrap=True, markup=False)
+    if not found:
+        return
+    table = Table(Column("file", overflow="fold"))
+    for title in ("oldest (UTC)", "newest", "promised since"):
+        table.add_column(title, min_width=DATE_COLUMNS)
+    for title in ("whole copies", "moments", "size"):
+        table.add_column(title)
     for each in found:
         table.add_row(
             each.file,
@@ -92,17 +99,16 @@ def _show(target: str, found: Sequence[Window]) -> None:
             str(len(each.moments)),
             report.size(each.size_bytes),
         )
-    console.print(table)
+    out.print(table)
     for each in found:
-        console.print(f"{each.file:20} {_bar(each)}", soft_wrap=True, markup=False)
+        out.print(f"{each.file:20} {_bar(each)}", soft_wrap=True, markup=False)
         for hole in each.holes:
-            console.print(
+            out.print(
                 f"{each.file}: copies are missing between {moment.shown(hole.after_ms)} and "
                 f"{moment.shown(hole.until_ms)} (transactions {hole.first:x} to {hole.last:x})",
                 style="bold red",
             )
-    if found:
-        console.print(f"{WHOLE} a whole copy, {HOLE} copies missing, bars: how many moments", markup=False)
+    out.print(f"{WHOLE} a whole copy, {HOLE} copies missing, bars: how many moments", markup=False)
 
 
 def _bar(each: Window) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from chat.health import OK
 from chat.replication import REPLICATING, WELL, Replica, ReplicationReport
 from chat.settings import Settings
+from ops.console import console
 from ops.live import Live, NotRunning, Refused
 
 STATUS = "/v1/ops/status"
@@ -71,15 +72,15 @@ def status(
             live.url,
             msgspec.convert(said, Status),
             msgspec.convert(replication, ReplicationReport),
-            Console(),
+            console(),
         )
     if said["status"] != OK:
         raise typer.Exit(EXIT_UNWELL)
 
 
-def show(url: str, said: Status, replication: ReplicationReport, console: Console) -> None:
+def show(url: str, said: Status, replication: ReplicationReport, out: Console) -> None:
     """Draw it as people read it."""
-    console.print(
+    out.print(
         Text.assemble(
             f"Palaver {said.version} at {url} is ",
             (said.status, "green" if said.status == OK else "bold red"),
@@ -88,13 +89,13 @@ def show(url: str, said: Status, replication: ReplicationReport, console: Consol
     )
     for part in said.parts:
         if not part.ok:
-            console.print(Text.assemble((f"  {part.part}: ", "red"), part.reason))
+            out.print(Text.assemble((f"  {part.part}: ", "red"), part.reason))
     if not replication.on:
-        console.print("Nothing is replicated (PALAVER_REPLICA=off).")
+        out.print("Nothing is replicated (PALAVER_REPLICA=off).")
         return
-    console.print(_copies(replication))
+    out.print(_copies(replication))
     for line in _notes(replication):
-        console.print(line, style="yellow")
+        out.print(line, style="yellow")
 
 
 def _copies(replication: ReplicationReport) -> Table:
