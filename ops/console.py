@@ -7,7 +7,7 @@ from rich.console import Console
 COLUMNS_UNKNOWN = 80
 """What rich takes where there is neither a terminal nor COLUMNS."""
 
-COLUMNS_ELSEWHERE = 132
+COLUMNS_ELSEWHERE = 160
 """How wide a file or a pipe is: a table is easier to read whole than folded."""
 
 

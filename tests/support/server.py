@@ -81,6 +81,11 @@ class Server:
         self.spawn()
         await self.ready()
 
+    def set_up(self, command: Sequence[str], **settings: object) -> None:
+        """Change the command and settings of the next start."""
+        self._command = list(command)
+        self._settings.update(settings)
+
     def spawn(self) -> None:
         """Start the process without waiting for anything."""
         if self.alive:
