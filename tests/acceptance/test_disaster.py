@@ -147,5 +147,5 @@ async def _taken_back_and_brought_back(scene: Disaster) -> None:
     await scene.follow(DELETED)
     assert await scene.bob.exits() != 0
     bob = await scene.listen()
-    await bob.shows("all quiet", "who is there?", "still quiet")
-    assert (await scene.contents())[-1] == "still quiet"
+    await bob.shows("all quiet", "who is there?", "still quiet", "good night")
+    assert (await scene.contents())[-1] == "good night"
