@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from ops.console import console
 from ops.drilling.record import Drill, Part
 
 OUTCOME_STYLES = {"pass": "green", "inconclusive": "yellow", "fail": "bold red"}
@@ -24,19 +25,19 @@ DO = {
 @contextmanager
 def working(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show on standard error what is being done, where that is a terminal."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    terminal = Console(stderr=True)
+    if quiet or not terminal.is_terminal:
         yield lambda _text: None
         return
-    with console.status("drilling") as status:
+    with terminal.status("drilling") as status:
         yield lambda text: status.update(text)
 
 
 def show(drill: Drill) -> None:
     """Print what a drill found, and what to do."""
-    console = Console()
-    table = Table("file", "moment", "outcome", "size", "restored in", "checked in", "events", "")
-    for column in table.columns[:-1]:
+    out = console()
+    table = Table("file", "moment", "outcome", "size", "restored in", "checked in", "events")
+    for column in table.columns:
         column.no_wrap = True
     for part in drill.parts:
         table.add_row(
@@ -47,21 +48,24 @@ def show(drill: Drill) -> None:
             f"{part.restore_ms / 1000:.1f} s",
             f"{part.check_ms / 1000:.1f} s",
             str(part.events),
-            escape(part.reason),
         )
     if drill.parts:
-        console.print(table)
+        out.print(table)
+    for part in drill.parts:
+        # Not in the table, where a narrow terminal leaves no room for what matters most.
+        if part.reason:
+            out.print(f"{part.file}: {part.reason}", soft_wrap=True, markup=False)
     lag = f", everything was on the replica after {drill.lag_ms} ms" if drill.lag_ms else ""
-    console.print(
+    out.print(
         f"{_outcome(drill.outcome)} in {drill.took_ms / 1000:.1f} s{lag}{_because(drill)}", soft_wrap=True
     )
     if DO[drill.outcome]:
-        console.print(f"→ {DO[drill.outcome]}", soft_wrap=True)
+        out.print(f"→ {DO[drill.outcome]}", soft_wrap=True)
 
 
 def show_history(drills: Sequence[Drill]) -> None:
     """Print one line for each drill, oldest first."""
-    console = Console()
+    out = console()
     table = Table("began", "outcome", "took", "lag", "restored in", "size", "")
     for drill in drills:
         table.add_row(
@@ -73,7 +77,7 @@ def show_history(drills: Sequence[Drill]) -> None:
             decimal(drill.size_bytes),
             escape(drill.reason or "; ".join(_wrong(part) for part in drill.parts if part.outcome != "pass")),
         )
-    console.print(table if drills else "There was no drill yet. `palaver drill` makes the first.")
+    out.print(table if drills else "There was no drill yet. `palaver drill` makes the first.")
 
 
 def _outcome(outcome: str) -> str:

@@ -120,7 +120,8 @@ class Litestream:
                 "endpoint and the keys are right; --time-limit waits longer."
             ) from error
         if answer.returncode != 0:
-            raise Refused(f"{self._target} cannot be read: {_reason(answer.stderr)}.")
+            reason = _reason(answer.stderr).rstrip(".")
+            raise Refused(f"{self._target} cannot be read: {reason}.")
         return answer.stdout
 
     def _command(self, verb: str, *options: str) -> list[str]:
