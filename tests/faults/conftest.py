@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.storm import Storm
+from tests.faults.storm import FEW, Storm
 from tests.support.server import Server
 
 OFTEN = 50
-SELDOM = 2
+SELDOM = 1
 SEED_BITS = 32
 
 
@@ -23,7 +23,7 @@ def cycles(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def rounds(cycles: int) -> int:
-    """How often everything else is broken: a few times, and half as often as the kills in a long run."""
+    """How often everything else is broken: once, and half as often as the kills in a long run."""
     return max(SELDOM, cycles // 2) if cycles >= OFTEN else SELDOM
 
 
@@ -40,6 +40,16 @@ def seed(request: pytest.FixtureRequest) -> int:
 async def storm(server: Server, seed: int) -> AsyncIterator[Storm]:
     """Fifty people talking to a server of their own."""
     storm = Storm(server, seed)
+    await storm.begin()
+    yield storm
+    await storm.leave()
+    print(storm.report())
+
+
+@pytest.fixture
+async def small_storm(server: Server, seed: int) -> AsyncIterator[Storm]:
+    """A few people talking to a server of their own."""
+    storm = Storm(server, seed, FEW)
     await storm.begin()
     yield storm
     await storm.leave()

@@ -16,6 +16,8 @@ from tests.support.server import Server
 from tests.support.waiting import until, until_awaited
 
 PEOPLE = 50
+FEW = 10
+"""Enough where it matters what fails, and not how many are in the middle of something."""
 CONVERSATIONS = 5
 REST_EVERY = 5
 """Every fifth person sends over REST; of the others every second shows `seen` when it comes back."""
@@ -24,10 +26,11 @@ QUIET_S = 0.2
 
 
 class Storm:
-    """The people, their ledger and the server under them. The same `seed` gives the same random choices."""
+    """`count` people, their ledger and the server under them. The same `seed` gives the same random choices."""
 
-    def __init__(self, server: Server, seed: int) -> None:
+    def __init__(self, server: Server, seed: int, count: int = PEOPLE) -> None:
         self.server = server
+        self.count = count
         self.chance = random.Random(seed)
         self.ledger = Ledger()
         self.people: list[Person] = []
@@ -41,7 +44,7 @@ class Storm:
         """Create the conversations and let everybody talk; return when each has been heard once."""
         await self._gather_people()
         self._talk = asyncio.create_task(self._talk_all())
-        await self.heard(PEOPLE)
+        await self.heard(self.count)
 
     async def heard(self, acks: int) -> None:
         """Wait until `acks` more drafts were acknowledged."""
@@ -53,7 +56,7 @@ class Storm:
         await self._while_talking(
             lambda: all(door.connected for door in self.sockets), "all sockets to be back"
         )
-        await self.heard(PEOPLE)
+        await self.heard(self.count)
 
     async def quiet(self) -> None:
         """Wait until no draft is acknowledged for a moment."""
@@ -116,7 +119,7 @@ class Storm:
         return self.server.data_dir / "main.db"
 
     async def _gather_people(self) -> None:
-        names = [f"person{number:02}" for number in range(PEOPLE)]
+        names = [f"person{number:02}" for number in range(self.count)]
         tokens = self.server.tokens(names)
         for first in range(CONVERSATIONS):
             members = names[first::CONVERSATIONS]

@@ -12,7 +12,7 @@ import pytest
 from tests.faults import disks
 from tests.faults.ledger import Identity
 from tests.faults.stored import read_generations
-from tests.faults.storm import PEOPLE, Storm
+from tests.faults.storm import FEW, Storm
 from tests.support.rest import RestClient
 from tests.support.server import Server
 from tests.support.waiting import until_awaited
@@ -27,7 +27,7 @@ async def small_disk_storm(tmp_path: Path, seed: int) -> AsyncIterator[Storm]:
     """A storm over a server whose data has a small disk of its own."""
     with disks.small_disk(tmp_path / "disk", DISK_MIB) as disk:
         server = await Server.start(disk / "data")
-        storm = Storm(server, seed)
+        storm = Storm(server, seed, FEW)
         try:
             await storm.begin()
             yield storm
@@ -41,33 +41,37 @@ async def test_a_full_disk_turns_writing_off_until_there_is_room(small_disk_stor
     await survives(small_disk_storm, disks.full(disk))
 
 
-async def test_files_that_may_not_grow_turn_writing_off_until_they_may(storm: Storm) -> None:
-    size_bytes = wal(storm).stat().st_size
-    await survives(storm, disks.file_size_limit(storm.server.pid, size_bytes))
+async def test_files_that_may_not_grow_turn_writing_off_until_they_may(small_storm: Storm) -> None:
+    size_bytes = wal(small_storm).stat().st_size
+    await survives(small_storm, disks.file_size_limit(small_storm.server.pid, size_bytes))
 
 
-async def test_files_that_nobody_may_write_turn_writing_off_until_they_may_be_written(storm: Storm) -> None:
-    await survives(storm, disks.immutable(storm.database, wal(storm)))
+async def test_files_that_nobody_may_write_turn_writing_off_until_they_may_be_written(
+    small_storm: Storm,
+) -> None:
+    await survives(small_storm, disks.immutable(small_storm.database, wal(small_storm)))
 
 
-async def test_a_database_file_that_is_gone_turns_writing_off_until_it_is_back(storm: Storm) -> None:
-    await survives(storm, disks.moved_away(storm.database))
+async def test_a_database_file_that_is_gone_turns_writing_off_until_it_is_back(small_storm: Storm) -> None:
+    await survives(small_storm, disks.moved_away(small_storm.database))
 
 
-async def test_a_failed_fsync_is_never_acknowledged_and_is_followed_by_a_new_opening(storm: Storm) -> None:
-    openings = len(read_generations(storm.database))
-    await survives(storm, disks.failing_fsync(storm.server.pid))
-    assert len(read_generations(storm.database)) > openings
+async def test_a_failed_fsync_is_never_acknowledged_and_is_followed_by_a_new_opening(
+    small_storm: Storm,
+) -> None:
+    openings = len(read_generations(small_storm.database))
+    await survives(small_storm, disks.failing_fsync(small_storm.server.pid))
+    assert len(read_generations(small_storm.database)) > openings
 
 
 async def test_without_full_synchronous_a_failing_fsync_goes_unnoticed(tmp_path: Path, seed: int) -> None:
     """The control: it is the fsync before each acknowledgement that the test above sees."""
     server = await Server.start(tmp_path / "data", synchronous="normal")
-    storm = Storm(server, seed)
+    storm = Storm(server, seed, FEW)
     try:
         await storm.begin()
         with disks.failing_fsync(server.pid):
-            await storm.heard(PEOPLE)
+            await storm.heard(FEW)
     finally:
         await storm.leave()
         await server.close()

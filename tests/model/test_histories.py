@@ -15,7 +15,7 @@ from tests.model.rule import Held
 from tests.model.running import fails, run
 from tests.model.world import World
 
-HISTORIES = 14
+HISTORIES = 8
 STEPS = 25
 HISTORIES_OF_CONTROLS = 200
 

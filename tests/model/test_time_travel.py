@@ -9,7 +9,7 @@ from tests.model.running import fails, run
 from tests.model.time_travel import TimeTravel
 from tests.model.world import World
 
-HISTORIES = 8
+HISTORIES = 6
 STEPS = 25
 HISTORIES_OF_CONTROLS = 200
 

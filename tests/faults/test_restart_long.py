@@ -33,9 +33,7 @@ async def filled_server(server: Server, cycles: int) -> Server:
     return server
 
 
-async def test_a_killed_server_and_all_its_clients_are_back_soon(
-    filled_server: Server, seed: int, cycles: int
-) -> None:
+async def test_a_killed_server_and_all_its_clients_are_back_soon(filled_server: Server, seed: int) -> None:
     storm = Storm(filled_server, seed)
     try:
         await storm.begin()
@@ -43,11 +41,9 @@ async def test_a_killed_server_and_all_its_clients_are_back_soon(
     finally:
         await storm.leave()
     print("ready and resumed after", times)
-    # How long it took says something of the server only in a long run, which has the machine for itself; and there too
-    # the better of two tries tells what it needs.
-    if cycles >= OFTEN:
-        assert min(ready_s for ready_s, _ in times) <= READY_MAX_S
-        assert min(resumed_s for _, resumed_s in times) <= RESUMED_MAX_S
+    # The machine may be busy with other things: the better of two tries tells what the server needs.
+    assert min(ready_s for ready_s, _ in times) <= READY_MAX_S
+    assert min(resumed_s for _, resumed_s in times) <= RESUMED_MAX_S
 
 
 async def restart(storm: Storm) -> tuple[float, float]:
