@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.storm import FEW, Storm
+from tests.faults.storm import FEW, PEOPLE, Storm
 from tests.support.server import Server
 
 OFTEN = 50
@@ -47,9 +47,9 @@ async def storm(server: Server, seed: int) -> AsyncIterator[Storm]:
 
 
 @pytest.fixture
-async def small_storm(server: Server, seed: int) -> AsyncIterator[Storm]:
-    """A few people talking to a server of their own."""
-    storm = Storm(server, seed, FEW)
+async def small_storm(server: Server, seed: int, cycles: int) -> AsyncIterator[Storm]:
+    """A few people talking to a server of their own; fifty in a long run."""
+    storm = Storm(server, seed, PEOPLE if cycles >= OFTEN else FEW)
     await storm.begin()
     yield storm
     await storm.leave()

@@ -33,34 +33,34 @@ async def test_a_server_killed_at_random_moments_loses_and_repeats_nothing(storm
 
 
 async def test_a_server_that_is_stopped_under_load_loses_nothing_and_says_so(
-    storm: Storm, rounds: int
+    small_storm: Storm, rounds: int
 ) -> None:
     for _ in range(rounds):
-        await moment(storm)
-        attending = [door for door in storm.sockets if door.connected]
+        await moment(small_storm)
+        attending = [door for door in small_storm.sockets if door.connected]
         started_s = time.monotonic()
-        assert await storm.server.terminate() == 0
+        assert await small_storm.server.terminate() == 0
         assert time.monotonic() - started_s < EXIT_MAX_S
-        await storm.all_gone()
-        storm.check()
-        await storm.server.launch()
-        await storm.all_back()
+        await small_storm.all_gone()
+        small_storm.check()
+        await small_storm.server.launch()
+        await small_storm.all_back()
         assert {door.close_codes[-1] for door in attending} == {SHUTDOWN}
-    await storm.end()
-    assert storm.verdict() == []
+    await small_storm.end()
+    assert small_storm.verdict() == []
 
 
 async def test_a_server_that_is_frozen_for_a_while_loses_and_repeats_nothing(
-    storm: Storm, rounds: int
+    small_storm: Storm, rounds: int
 ) -> None:
     for _ in range(rounds):
-        await moment(storm)
-        storm.server.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(storm.chance.uniform(0, FROZEN_MAX_S))
-        storm.server.send_signal(signal.SIGCONT)
-        await storm.heard(PEOPLE)
-    await storm.end()
-    assert storm.verdict() == []
+        await moment(small_storm)
+        small_storm.server.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(small_storm.chance.uniform(0, FROZEN_MAX_S))
+        small_storm.server.send_signal(signal.SIGCONT)
+        await small_storm.heard(small_storm.count)
+    await small_storm.end()
+    assert small_storm.verdict() == []
 
 
 async def test_sockets_that_are_lost_at_random_cost_no_gap_and_no_repeat(storm: Storm, rounds: int) -> None:

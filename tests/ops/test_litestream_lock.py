@@ -12,6 +12,7 @@ import pytest
 
 from ops.litestream_lock import SupervisedElsewhere, SupervisorLock
 from tests.ops.litestream_world import alive
+from tests.support.waiting import until
 
 SLEEP = "import time; time.sleep(60)"
 
@@ -36,7 +37,7 @@ def test_a_second_one_is_refused_with_the_pid_and_what_to_do(tmp_path: Path) -> 
     second.release()
 
 
-def test_a_litestream_that_was_left_over_is_ended(
+async def test_a_litestream_that_was_left_over_is_ended(
     tmp_path: Path, spawned: list[subprocess.Popen[bytes]]
 ) -> None:
     words = [sys.executable, "-c", SLEEP, "replicate", "-config", f"{tmp_path}/config.json"]
@@ -45,7 +46,7 @@ def test_a_litestream_that_was_left_over_is_ended(
     SupervisorLock(tmp_path).note_child(orphan.pid)
     lock = SupervisorLock(tmp_path)
     lock.acquire()
-    assert not alive(orphan.pid)
+    await until(lambda: not alive(orphan.pid), "the orphan to be gone")
     assert not (tmp_path / "child").exists()
     lock.release()
 
