@@ -24,7 +24,7 @@ from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import Place
 from ops.restoring.progress import FETCH, Progress
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused, Refused
 from ops.restoring.request import Request, run
 from ops.restoring.swap import settle
 
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         answer = run(place, _request(given), lambda outcome: _consent(outcome, given), _tell)
     except Refused as refused:
         print(f"restore: {refused}", file=sys.stderr)
-        return EXIT_REFUSED
+        return refused.exit_code
     except KeyboardInterrupt:
         print("restore: stopped; the same command goes on where this one was.", file=sys.stderr)
         return EXIT_REFUSED
@@ -115,9 +115,9 @@ def _place(given: argparse.Namespace) -> Place:
 
 def _request(given: argparse.Namespace) -> Request:
     if given.json and given.in_place and not given.yes:
-        raise Refused("--json asks nothing: add --yes to restore in place.")
+        raise Misused("--json asks nothing: add --yes to restore in place.")
     if given.all and given.file:
-        raise Refused("--all and --file: say one of them.")
+        raise Misused("--all and --file: say one of them.")
     return Request(
         at=given.at,
         latest=given.latest,

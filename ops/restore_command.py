@@ -103,7 +103,7 @@ def run(asked: Request, yes: bool, as_json: bool) -> None:
         with shown_progress() as (tell, pause):
             answer = request.run(place, asked, lambda outcome: _consents(outcome, pause, yes, as_json), tell)
     except Refused as refused:
-        _refuse(str(refused))
+        _refuse(str(refused), refused.exit_code)
     except KeyboardInterrupt:
         _refuse("stopped; the same command goes on where this one was.")
     if as_json:
@@ -132,6 +132,6 @@ def _consents(outcome: Outcome, pause: Progress, yes: bool, as_json: bool) -> bo
     return True
 
 
-def _refuse(text: str) -> None:
+def _refuse(text: str, code: int = EXIT_REFUSED) -> None:
     print(f"palaver restore: {text}", file=sys.stderr)
-    raise typer.Exit(EXIT_REFUSED)
+    raise typer.Exit(code)

@@ -6,7 +6,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused
 
 MS = 1000
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -22,7 +22,7 @@ def now_ms() -> int:
 
 
 def parse(text: str, now: int | None = None) -> int:
-    """Read a moment; without a zone it is UTC. Raises Refused, with how to write one."""
+    """Read a moment; without a zone it is UTC. Raises Misused, with how to write one."""
     today_ms = now_ms() if now is None else now
     ago = _AGO.match(text.strip())
     if ago is not None:
@@ -33,7 +33,7 @@ def parse(text: str, now: int | None = None) -> int:
     try:
         found = datetime.fromisoformat(written)
     except ValueError as error:
-        raise Refused(f"{text!r} is no moment ({error}): {HOW}.") from error
+        raise Misused(f"{text!r} is no moment ({error}): {HOW}.") from error
     zoned = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return int(zoned.timestamp() * MS)
 

@@ -15,7 +15,7 @@ from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import MAIN, OFF, Place, file_name, known_files, unlisted
 from ops.restoring.progress import Tell, nobody
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused, Refused
 
 FOLDER_MODE = 0o700
 # A copy that is further from the wanted moment than two heartbeats and the rhythm of older copies is remarked on.
@@ -90,16 +90,16 @@ def run(place: Place, request: Request, consent: Consent, tell: Tell = nobody) -
 
 def _check(request: Request) -> None:
     if sum(map(bool, (request.at, request.latest, request.before))) != 1:
-        raise Refused("Say which moment: --at TIME, --latest or --before <conversation>/<seq>, one of them.")
+        raise Misused("Say which moment: --at TIME, --latest or --before <conversation>/<seq>, one of them.")
     if sum(map(bool, (request.to, request.in_place, request.dry_run))) != 1:
-        raise Refused(
+        raise Misused(
             "Say what to do: --in-place replaces the files that are served, --to PATH writes copies elsewhere, "
             "--dry-run restores beside and only tells; one of them."
         )
     if request.replays not in REPLAYS:
-        raise Refused(f"--replays {request.replays}: accept or refuse.")
+        raise Misused(f"--replays {request.replays}: accept or refuse.")
     if request.ledger not in LEDGERS:
-        raise Refused(f"--ledger {request.ledger}: apply or skip.")
+        raise Misused(f"--ledger {request.ledger}: apply or skip.")
 
 
 def _files(place: Place, request: Request) -> list[str]:

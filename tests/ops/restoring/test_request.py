@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ops import restore
 from ops.restoring import locks, moment, plan
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -223,3 +224,19 @@ async def test_the_shell_alone_restores_and_overwrites_nothing(scene: Scene, tmp
     again = subprocess.run([script, replica, output], cwd=tmp_path, check=False, capture_output=True)
     assert again.returncode == 1
     assert scene.keys(tmp_path / output) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["--at", "yesterday", "--dry-run"],
+        ["--latest"],
+        ["--latest", "--dry-run", "--all", "--file", "main"],
+        ["--latest", "--in-place", "--json"],
+    ],
+)
+def test_what_is_not_understood_exits_with_2(
+    tmp_path: Path, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert restore.main(["--data", str(tmp_path), *asked]) == 2
+    assert capsys.readouterr().err.startswith("restore: ")
