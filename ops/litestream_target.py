@@ -10,19 +10,14 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 
 from chat.settings import BadSetting, Settings
+from ops.restoring.binary import STORE_KEYS
 
 FOLDER = "replica"
 SCHEMES = ("s3", "gs", "abs", "oss", "sftp", "webdav", "webdavs", "nats", "file")
 SECRET_MIN = 4  # anything shorter stands in every other line
 PASSWORD = "PALAVER_REPLICA_PASSWORD"  # noqa: S105 - the name of a variable
 
-# What each kind of store reads its key and its secret from. Others take a password; Google, a file named in
-# GOOGLE_APPLICATION_CREDENTIALS.
-_KEYS = {
-    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
-    "abs": ("LITESTREAM_AZURE_ACCOUNT_NAME", "LITESTREAM_AZURE_ACCOUNT_KEY"),
-}
+# Others than those of STORE_KEYS take a password; Google, a file named in GOOGLE_APPLICATION_CREDENTIALS.
 _PASSWORD_KEYS = {
     "sftp": "password",
     "webdav": "webdav_password",
@@ -146,7 +141,9 @@ def _environment(settings: Settings, scheme: str) -> dict[str, str]:
     if scheme in _PASSWORD_KEYS and secret:
         # Litestream puts it into the text of its configuration before it reads that: as the inside of a JSON string.
         environment[PASSWORD] = msgspec.json.encode(secret).decode()[1:-1]
-    for name, value in zip(_KEYS.get(scheme, ()), (settings.replica_access_key_id, secret), strict=False):
+    for name, value in zip(
+        STORE_KEYS.get(scheme, ()), (settings.replica_access_key_id, secret), strict=False
+    ):
         if value:
             environment[name] = value
     return environment

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NOWHERE = "/restored/beside"
 
 # What each kind of store reads its key and its secret from; the others take a password in their configuration.
-_KEYS = {
+STORE_KEYS = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
     "abs": ("LITESTREAM_AZURE_ACCOUNT_NAME", "LITESTREAM_AZURE_ACCOUNT_KEY"),
@@ -88,7 +88,7 @@ def environment(place: Place) -> dict[str, str]:
     Raises Refused where what the settings add cannot be read.
     """
     clean = {"PATH": os.defpath, "HOME": str(Path.home()), "TMPDIR": tempfile.gettempdir(), **_added(place)}
-    names = _KEYS.get(urlsplit(place.target).scheme, ())
+    names = STORE_KEYS.get(urlsplit(place.target).scheme, ())
     values = (place.access_key_id, place.secret_access_key)
     return clean | {name: value for name, value in zip(names, values, strict=False) if value}
 
