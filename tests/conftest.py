@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest_asyncio
 from tests.support.server import Server
 
 CYCLES = 10
+USUAL_UMASK = 0o022
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.path.name.endswith("_long.py")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """Start each test with the same umask, since a command that a test calls in its own process sets a narrow one."""
+    before = os.umask(USUAL_UMASK)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
