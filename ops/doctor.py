@@ -13,8 +13,8 @@ import msgspec
 import typer
 
 from chat.settings import Settings
-from ops import place
-from ops.findings import Finding, good
+from ops.examining import place
+from ops.examining.findings import Finding, good
 
 FOLDER_MODE = 0o700
 
@@ -38,7 +38,7 @@ def doctor(
         typer.echo(msgspec.json.format(msgspec.json.encode(report)))
     else:
         # Not at the top: a server looks at its start with this file too, and draws no tables.
-        from ops.doctor_table import show
+        from ops.examining.table import show
 
         show(found)
     if not healthy(found):
@@ -69,16 +69,16 @@ def check_start(settings: Settings) -> None:
 def findings(settings: Settings) -> list[Finding]:
     """Look at the place and into every database file; changes nothing."""
     # Not at the top: a server looks at its place with this file too, and needs nothing of these.
-    from ops import doctor_live, doctor_replica, doctor_upkeep
-    from ops.examination import examine
+    from ops.examining import live, replica, upkeep
+    from ops.examining.examination import examine
 
     found = list(place.findings(settings))
     databases = place.databases(Path(settings.data).absolute())
     if not databases:
         found.append(good(settings.data, "databases", "none yet: `palaver serve` makes the first"))
-    found += doctor_live.findings(settings, databases)
-    found += doctor_replica.findings(settings, databases)
-    found += doctor_upkeep.findings(settings, databases)
+    found += live.findings(settings, databases)
+    found += replica.findings(settings, databases)
+    found += upkeep.findings(settings, databases)
     for database in databases:
         found += examine(database, settings)
     return found

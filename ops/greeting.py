@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chat.auth import load_secret, mint
 from chat.settings import Settings
-from ops.litestream_target import target_of
+from ops.supervising.target import target_of
 
 DEMO_TTL_S = 24 * 3600
 ALICE, BOB = "alice", "bob"

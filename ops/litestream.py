@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 
 from chat.settings import Settings
-from ops import litestream_binary, litestream_config
-from ops.litestream_child import Ended, LitestreamChild
-from ops.litestream_files import SupervisedFiles
-from ops.litestream_lock import SupervisedElsewhere, SupervisorLock
-from ops.litestream_place import LitestreamPlace
-from ops.litestream_socket import LitestreamSocket, SyncOutcome
-from ops.litestream_status import LitestreamStatus
-from ops.litestream_target import target_of
-from ops.litestream_whole import WholeCopies
+from ops.supervising import binary, config
+from ops.supervising.child import Ended, LitestreamChild
+from ops.supervising.control_socket import LitestreamSocket, SyncOutcome
+from ops.supervising.files import SupervisedFiles
+from ops.supervising.lock import SupervisedElsewhere, SupervisorLock
+from ops.supervising.place import LitestreamPlace
+from ops.supervising.status import LitestreamStatus
+from ops.supervising.target import target_of
+from ops.supervising.whole import WholeCopies
 
 LOOK_S = 1.0
 # Files that come together are to cost one restart.
@@ -142,7 +142,7 @@ class Litestream:
             await self._supervise()
             self._tell_down(self._restart_reason or "stopped")
             return
-        except (litestream_binary.BinaryRefused, SupervisedElsewhere, Ended, OSError) as error:
+        except (binary.BinaryRefused, SupervisedElsewhere, Ended, OSError) as error:
             self._binary = None
             self._tell_down(str(error))
             logger.error("%s", error, extra={"again_in_s": self._pause_s})
@@ -160,7 +160,7 @@ class Litestream:
     async def _supervise(self) -> None:
         """Start a process and watch until there is to be another, or none; raises what `_life` takes."""
         if self._binary is None:
-            self._binary = await asyncio.to_thread(litestream_binary.usable, self._settings)
+            self._binary = await asyncio.to_thread(binary.usable, self._settings)
         if self._anew:
             await asyncio.to_thread(self._place.forget_copies)
             self._anew = False
@@ -187,8 +187,8 @@ class Litestream:
                 await self._end(child)
 
     async def _start(self, binary: Path, files: Sequence[Path]) -> LitestreamChild:
-        config = litestream_config.render(self._settings, self._target, files, self._place.socket)
-        litestream_config.write(self._place.config, config)
+        rendered = config.render(self._settings, self._target, files, self._place.socket)
+        config.write(self._place.config, rendered)
         arguments = ("replicate", "-config", str(self._place.config))
         return await LitestreamChild.start(binary, arguments, self._target.environment, self._target.secrets)
 

@@ -11,15 +11,16 @@ from pathlib import Path
 import typer
 
 from chat.settings import Settings
-from ops import litestream_binary, place
-from ops.fenced import Fenced
+from ops.examining import place
+from ops.leasing.fenced import Fenced
 from ops.litestream import Litestream
-from ops.litestream_lock import SupervisedElsewhere
-from ops.litestream_target import target_of
 from ops.logs import configure
 from ops.replicating import leased
 from ops.restoring import swap
 from ops.restoring.refusal import Refused
+from ops.supervising import binary
+from ops.supervising.lock import SupervisedElsewhere
+from ops.supervising.target import target_of
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -46,11 +47,11 @@ def replicate() -> None:
     litestream = Litestream(settings, partial(place.databases, folder))
     try:
         # What the supervisor inside a server tries again and again ends this command: nobody else speaks here.
-        litestream_binary.usable(settings)
+        binary.usable(settings)
         # Half of a swap must not be copied: what a killed restore left is finished first.
         swap.settle(folder)
         litestream.acquire()
-    except (litestream_binary.BinaryRefused, SupervisedElsewhere, Refused, OSError) as error:
+    except (binary.BinaryRefused, SupervisedElsewhere, Refused, OSError) as error:
         print(f"palaver replicate: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)

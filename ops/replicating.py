@@ -8,17 +8,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chat.settings import Settings
-from ops.fenced import Fenced, Leased, Unleased
-from ops.holder import this_process
-from ops.lease import Lease
-from ops.lease_object import LeaseObject, ObjectFailed
-from ops.lease_place import lease_object
+from ops.leasing.fenced import Fenced, Leased, Unleased
+from ops.leasing.holder import this_process
+from ops.leasing.lease import Lease
+from ops.leasing.lease_object import LeaseObject, ObjectFailed
+from ops.leasing.place import lease_object
 from ops.litestream import Litestream
-from ops.litestream_alongside import LitestreamAlongside
-from ops.litestream_place import LitestreamPlace
-from ops.litestream_socket import LitestreamSocket, SocketFailed
-from ops.litestream_target import target_of
 from ops.replication import Replication
+from ops.supervising.alongside import LitestreamAlongside
+from ops.supervising.control_socket import LitestreamSocket, SocketFailed
+from ops.supervising.place import LitestreamPlace
+from ops.supervising.target import target_of
 from storage.personas import PersonaFiles
 
 LOOK_TIMEOUT_S = 4.0

@@ -18,10 +18,10 @@ from typing import Protocol
 from chat.replication import DOWN, REFUSED, STALLED, WELL, LitestreamReport, Replica, ReplicationReport
 from chat.settings import Settings
 from chat.store import StoreFailed
-from ops.fenced import Fenced
-from ops.group_sync import GroupSync
-from ops.litestream_socket import SyncOutcome
+from ops.leasing.fenced import Fenced
 from ops.replication_course import START_S, Course
+from ops.supervising.control_socket import SyncOutcome
+from ops.supervising.group_sync import GroupSync
 from ops.wal_guard import GuardedStore, WalGuard
 
 SYNC_TIMEOUT_S = 5.0

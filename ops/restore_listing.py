@@ -9,12 +9,12 @@ import re
 from dataclasses import replace
 
 from chat.settings import BadSetting, Settings
-from ops.lease_bucket import told
-from ops.lease_object import NAME, ObjectFailed
-from ops.lease_place import folder_in, store_of
-from ops.litestream_target import target_of
+from ops.leasing.bucket import told
+from ops.leasing.lease_object import NAME, ObjectFailed
+from ops.leasing.place import folder_in, store_of
 from ops.restore_place import place_of
 from ops.restoring.place import OFF, Place
+from ops.supervising.target import target_of
 
 # A bucket may hold more than ours; these are the names that a server gives its files.
 _STEM = re.compile(r"\A(main|persona_[a-z0-9][a-z0-9_-]{0,62})\Z")

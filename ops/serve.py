@@ -16,7 +16,7 @@ from ops.logs import configure
 from ops.restore_start import fetch_missing
 from ops.restoring.refusal import Refused
 from ops.server import serve as run
-from ops.server_options import ServerOptions
+from ops.serving.options import ServerOptions
 
 COLLECT_AFTER = (20_000, 20, 50)  # new objects, and how many collections of the younger make one of the older
 

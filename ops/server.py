@@ -21,11 +21,11 @@ from typing import cast
 import uvicorn
 import uvloop
 
-from ops.http_protocol import HttpProtocol, HttpState
-from ops.lifespan import Lifespan
-from ops.listeners import ListenError, listen
-from ops.server_options import Application, ServerConfig, ServerOptions
-from ops.websocket_protocol import WebSocketProtocol
+from ops.serving.http_protocol import HttpProtocol, HttpState
+from ops.serving.lifespan import Lifespan
+from ops.serving.listeners import ListenError, listen
+from ops.serving.options import Application, ServerConfig, ServerOptions
+from ops.serving.websocket_protocol import WebSocketProtocol
 
 EXIT_OK = 0
 EXIT_FAILED = 1

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from chat.settings import Settings
-from ops import place
+from ops.examining import place
 from storage.lock import AlreadyServed
 
 if TYPE_CHECKING:

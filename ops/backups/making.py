@@ -10,10 +10,10 @@ from pathlib import Path
 from chat.auth import SECRET_FILE
 from chat.settings import Settings
 from chat.version import VERSION
-from ops import place
 from ops.backups import manifest
 from ops.backups.manifest import BackupFile, Manifest
 from ops.backups.shelf import Shelf, ShelfFailed
+from ops.examining import place
 from storage.engine import sqlite3
 from storage.moment import CopyFailed, FileFacts, Moment, Progress, damage_of
 

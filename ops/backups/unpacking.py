@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ops import place
 from ops.backups.checking import check
 from ops.backups.manifest import BackupFile, Manifest
 from ops.backups.shelf import Shelf, fsync
+from ops.examining import place
 from storage.moment import CopyFailed
 from storage.restored import mark_restored
 

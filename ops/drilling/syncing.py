@@ -9,7 +9,7 @@ import httpx2
 import msgspec
 
 from chat.settings import Settings
-from ops.litestream_place import LitestreamPlace
+from ops.supervising.place import LitestreamPlace
 
 SYNCED = frozenset({"synced", "no_change"})
 

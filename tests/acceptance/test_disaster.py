@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.acceptance.operator_shell import OperatorShell, section, shape
 from tests.docs.pages import DOCS, Block
-from tests.ops.tail_process import TailProcess
+from tests.ops.tail.process import TailProcess
 from tests.support.rest import RestClient
 from tests.support.s3 import KEY_ID, SECRET, S3Server
 from tests.support.server import PROJECT, Server, palaver

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chat.settings import Settings
-from ops.lease import HELD, LOST, OTHERS, Lease
-from ops.lease_object import LeaseObject, ObjectFailed
-from ops.lease_place import lease_object
+from ops.leasing.lease import HELD, LOST, OTHERS, Lease
+from ops.leasing.lease_object import LeaseObject, ObjectFailed
+from ops.leasing.place import lease_object
 from tests.support.lease_object import holder
 from tests.support.s3 import S3Server
 from tests.support.waiting import until_awaited

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from ops.tail.records import Draft
 from storage.engine import sqlite3
-from tests.ops.tail_process import TailProcess
+from tests.ops.tail.process import TailProcess
 from tests.support.client import ReplyError, SocketClient
 from tests.support.rest import RestClient
 from tests.support.server import PROJECT, Server, palaver

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from storage.engine import sqlite3
-from tests.ops.tail_process import Printed, TailProcess
+from tests.ops.tail.process import Printed, TailProcess
 from tests.support.rest import RestClient
 from tests.support.server import Server
 from tests.support.waiting import until

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from chat.replication import COMMITTED, REFUSED, REPLICATED, REPLICATING
-from ops.lease import TTL_S, Written
-from ops.lease_object import NAME
+from ops.leasing.lease import TTL_S, Written
+from ops.leasing.lease_object import NAME
 from tests.support.replicated import Replicated
 from tests.support.rest import RestClient
 from tests.support.server import palaver

@@ -1,11 +1,11 @@
-"""The stories of tests/ops/test_tail_histories.py, more of them: some for every cycle."""
+"""The stories of tests/ops/tail/test_histories.py, more of them: some for every cycle."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 
-from tests.ops.tail_world import STEPS
-from tests.ops.test_tail_histories import UNHURRIED, Story, stories, tell
+from tests.ops.tail.test_histories import UNHURRIED, Story, stories, tell
+from tests.ops.tail.world import STEPS
 
 STORIES_PER_CYCLE = 10
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chat.settings import Settings
-from ops import place
+from ops.examining import place
 from ops.litestream import Litestream
-from ops.litestream_socket import SyncOutcome
-from ops.litestream_target import target_of
+from ops.supervising.control_socket import SyncOutcome
+from ops.supervising.target import target_of
 from storage.engine import sqlite3
 from tests.support.waiting import until_awaited
 

@@ -18,7 +18,7 @@ import storage.migrate
 from chat.settings import Settings
 from ops.cli import app
 from ops.doctor import StartRefused, check_start, findings, healthy
-from ops.findings import Finding
+from ops.examining.findings import Finding
 from storage.engine import sqlite3
 from storage.migrate import migrate, shipped
 from tests.support.server import Server, palaver

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.litestream_lock import SupervisedElsewhere
+from ops.supervising.lock import SupervisedElsewhere
 from tests.ops.litestream_world import BINARY, World, alive
 from tests.support.waiting import until
 

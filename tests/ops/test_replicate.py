@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.litestream_alongside import LitestreamAlongside
+from ops.supervising.alongside import LitestreamAlongside
 from tests.ops.litestream_world import World, alive
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until, until_awaited

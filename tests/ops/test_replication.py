@@ -16,9 +16,9 @@ from chat.settings import Settings
 from chat.store import StoreFailed
 from ops import replication as truth
 from ops import replication_course
-from ops.litestream_socket import SyncOutcome
-from ops.litestream_status import LitestreamStatus
 from ops.replication import Replication
+from ops.supervising.control_socket import SyncOutcome
+from ops.supervising.status import LitestreamStatus
 from storage.checkpoint import Checkpoint
 from tests.support.waiting import until
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from chat.endpoints.connection import CONNECTION_EXTENSION
-from ops.listeners import ListenError, listen
 from ops.server import DRAIN, raise_descriptor_limit
-from tests.ops.serving import (
+from ops.serving.listeners import ListenError, listen
+from tests.ops.serving.running import (
     CLOSE,
     LOOPBACK,
     TIMEOUT_S,
@@ -39,8 +39,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio, resource, sys
 from ops.server import serve
-from ops.server_options import ServerOptions
-from tests.ops.serving import answer
+from ops.serving.options import ServerOptions
+from tests.ops.serving.running import answer
 
 LIMITS = {}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from ops.holder import Holder
-from ops.lease_object import ObjectFailed, Stored
+from ops.leasing.holder import Holder
+from ops.leasing.lease_object import ObjectFailed, Stored
 
 
 class Replica:

@@ -11,7 +11,7 @@ import pytest
 
 import asgi
 from chat.settings import Settings
-from tests.ops.serving import LOOPBACK, Handler, Running, bare, serving
+from tests.ops.serving.running import LOOPBACK, Handler, Running, bare, serving
 from tests.support.client import SocketClient
 from tests.support.scene import draft
 from tests.support.tokens import sign

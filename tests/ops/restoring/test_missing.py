@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from chat.settings import Settings
-from ops.lease_object import NAME
+from ops.leasing.lease_object import NAME
 from ops.restore_listing import listed_place_of
 from ops.restore_start import prepare
 from ops.restoring import binary, scratch

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from chat.settings import Settings
-from ops.litestream_target import PASSWORD, target_of
 from ops.restore_place import place_of
 from ops.restoring import binary
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
+from ops.supervising.target import PASSWORD, target_of
 
 SECRET = 'hidden"\\$HOME'
 ADDED = "GOOGLE_APPLICATION_CREDENTIALS=/etc/google.json HTTPS_PROXY='http://proxy with a blank'"

@@ -1,0 +1,1 @@
+"""What the server adds to uvicorn: deadlines, limits, cheaper frames and an orderly end."""
