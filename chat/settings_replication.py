@@ -89,7 +89,7 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         knob(
             "min",
-            "How far back a moment can be restored to the second; older ones to half a minute.",
+            "How far back a moment can be restored to the second; older ones to ten seconds.",
             minimum=1,
         ),
     ] = 5

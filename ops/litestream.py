@@ -17,6 +17,7 @@ from ops.supervising.control_socket import LitestreamSocket, SyncOutcome
 from ops.supervising.files import SupervisedFiles
 from ops.supervising.lock import SupervisedElsewhere, SupervisorLock
 from ops.supervising.place import LitestreamPlace
+from ops.supervising.spent import SpentPieces
 from ops.supervising.status import LitestreamStatus
 from ops.supervising.target import target_of
 from ops.supervising.whole import WholeCopies
@@ -55,6 +56,7 @@ class Litestream:
         self._files = SupervisedFiles(files, self._place.files, self._target.place)
         self._lock = SupervisorLock(self._place.folder)
         self._socket = LitestreamSocket(self._place.socket)
+        self._spent = SpentPieces(self._place.folder.parent)
         self._whole = WholeCopies(settings, self._target, self._place, self._files)
         self._status = LitestreamStatus(running=False, since_ms=_now_ms(), reason="not started yet")
         self._starts = 0
@@ -190,7 +192,9 @@ class Litestream:
         rendered = config.render(self._settings, self._target, files, self._place.socket)
         config.write(self._place.config, rendered)
         arguments = ("replicate", "-config", str(self._place.config))
-        return await LitestreamChild.start(binary, arguments, self._target.environment, self._target.secrets)
+        return await LitestreamChild.start(
+            binary, arguments, self._target.environment, self._target.secrets, self._spent.hear
+        )
 
     async def _watch(self, child: LitestreamChild | None, files: Sequence[Path]) -> None:
         """Return when there is to be another process, or none; raises Ended if this one ends by itself."""
@@ -198,6 +202,8 @@ class Litestream:
             await self._wait_for_wake(LOOK_S, child)
             if child is not None and child.ended:
                 raise Ended(f"Litestream ended: {(await child.wait())[1]}")
+            if self._spent.due:
+                await asyncio.to_thread(self._spent.remove)
             if self._is_other(files):
                 await self._settle()
                 self._restart_reason = "the set of files changed"

@@ -36,9 +36,17 @@ class LitestreamChild:
 
     @classmethod
     async def start(
-        cls, binary: Path, arguments: Sequence[str], environment: Mapping[str, str], secrets: tuple[str, ...]
+        cls,
+        binary: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        secrets: tuple[str, ...],
+        heard: Callable[[Mapping[str, object]], None] | None = None,
     ) -> LitestreamChild:
-        """Start `binary`; raises OSError. `environment` is all that it gets; `secrets` never reach a log."""
+        """Start `binary`; raises OSError. `environment` is all that it gets; `secrets` never reach a log.
+
+        `heard` is called with the fields of each line that it logs.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             # Neither our environment nor anything installed has a say in how the tether runs.
@@ -56,7 +64,7 @@ class LitestreamChild:
             # Ctrl-C on a terminal goes to a whole group; the child must outlive the writer.
             start_new_session=True,
         )
-        return cls(process, LitestreamLog(secrets))
+        return cls(process, LitestreamLog(secrets, heard))
 
     @property
     def pid(self) -> int:

@@ -16,7 +16,8 @@ from chat.settings import Settings
 from ops.supervising.target import PASSWORD, Entry, Target
 
 PRIVATE = 0o600
-LEVELS = ("30s", "5m", "1h")
+# The first is how soon pieces are merged: until then each sync pays for those that lie beside the file (spent.py).
+LEVELS = ("10s", "5m", "1h")
 # Its default, 15 s, is most of what an idle database costs in requests.
 FINE_CHECK_INTERVAL = "5m"
 VALIDATION_INTERVAL = "1h"
@@ -24,7 +25,9 @@ SHUTDOWN_SYNC_TIMEOUT_S = 10
 # Beyond so many pages Litestream truncates the WAL by force, and one long reader would then stop every writer. 10 GB.
 TRUNCATE_PAGES = 2_500_000
 
-_LEVELS_OF_LOG = {"debug": "info", "info": "info", "warning": "warn", "error": "error"}
+# What the supervisor listens for is among it; what of it is shown, log.py decides.
+LOG_LEVEL = "info"
+
 _KNOWN = {
     "": frozenset(
         {
@@ -116,7 +119,7 @@ def render(settings: Settings, target: Target, files: Sequence[Path], socket: Pa
     """
     config = _Config(
         socket=None if socket is None else _Socket(str(socket)),
-        logging=_Logging(_LEVELS_OF_LOG[settings.log_level]),
+        logging=_Logging(LOG_LEVEL),
         levels=tuple(_Every(interval) for interval in LEVELS),
         snapshot=_Snapshot(f"{settings.replica_snapshot_h}h", f"{settings.replica_retention_h}h"),
         l0_retention=f"{settings.replica_fine_m}m",

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections import deque
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -33,11 +34,15 @@ logger = logging.getLogger("palaver.litestream")
 class LitestreamLog:
     """Reads one child's standard error to its end. `secrets` are what must never be seen, the longest first.
 
+    `heard` is called with the fields of each line that has some.
     Once `ending` is set, what it says is of no more weight: that it was interrupted, for each file a line.
     """
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self, secrets: tuple[str, ...], heard: Callable[[Mapping[str, object]], None] | None = None
+    ) -> None:
         self._secrets = secrets
+        self._heard = heard
         self.ending = False
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
@@ -72,6 +77,8 @@ class LitestreamLog:
             self._last.append(text)
             logger.warning("%s", text)
             return
+        if self._heard is not None:
+            self._heard(fields)
         found = _LEVEL.search(text)
         self._log(_LEVELS.get(found[1], logging.WARNING) if found else logging.WARNING, fields)
 

@@ -125,7 +125,7 @@ def test_says_what_the_settings_say(tmp_path: Path) -> None:
     assert config["snapshot"] == {"interval": "2h", "retention": "48h"}
     assert config["l0-retention"] == "10m"
     assert config["socket"] == {"enabled": True, "path": "/run/socket", "permissions": 0o600}
-    assert config["logging"] == {"level": "warn", "type": "json", "stderr": True}
+    assert config["logging"] == {"level": "info", "type": "json", "stderr": True}
     assert "addr" not in config
     (database,) = config["dbs"]
     assert (database["path"], database["monitor-interval"]) == (str(tmp_path / "main.db"), "0.5s")
