@@ -22,7 +22,7 @@ class RawSide:
 
     def measure(self, plan: Plan, pace: Pace, folder: Path, profile: str) -> Figures:
         """Run a plan's rows once."""
-        arguments = (folder / "raw.db", plan.raw, plan.senders, pace.warm_up_s, pace.window_s)
+        arguments = (folder / "raw.db", plan.raw, plan.senders, plan.warm_up_s(pace), pace.window_s)
         command = [sys.executable, "-m", "benchmarks.opponents.raw_sqlite", *map(str, arguments)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=LOAD_TIMEOUT_S, check=False)
         if done.returncode != 0:

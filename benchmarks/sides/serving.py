@@ -50,7 +50,7 @@ def run_load(
         audience=plan.members,
         settled=IDLE_SETTLED_CONVERSATIONS * plan.members,
         rate_per_s=plan.rate_per_s,
-        warm_up_s=pace.warm_up_s,
+        warm_up_s=plan.warm_up_s(pace),
         window_s=pace.window_s,
         profile=profile,
         beside=dict(beside),
