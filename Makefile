@@ -12,6 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What is never imported need not be compiled: that is three quarters of the time.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile
+# What a server imports is compiled here, and all else when it is first imported; even where the environment forbids
+# every program to keep that, since a server would compile for longer than it takes to start otherwise.
+COMPILE := @$(BIN)/python -c 'import asgi, ops.serve'
+unexport PYTHONDONTWRITEBYTECODE
 # A lock names versions and hashes only, so the indexes that this machine is set up with must not colour it.
 PIP_COMPILE := env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null \
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m piptools compile --quiet --no-config \
@@ -85,12 +89,14 @@ $(BIN)/python:
 $(RUNTIME_READY): requirements/runtime.lock pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(COMPILE)
 	@touch $@
 
 # The development lock holds all of the runtime's, in the same versions.
 $(DEVELOPMENT_READY): requirements/dev.lock pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(COMPILE)
 	@touch $(RUNTIME_READY) $@
 
 $(OLD_CLIENT_READY): requirements/centrifuge-0.6.0.lock | $(DEVELOPMENT_READY)
