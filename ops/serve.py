@@ -34,6 +34,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. PALAVER_… variables set everything; docs/reference/settings.md lists them."""
+    # Before the most is imported: what is made there stays, and the collector would look at it all the while.
+    gc.set_threshold(*COLLECT_AFTER)
     import asgi
 
     settings = Settings.from_environment()
@@ -74,4 +76,3 @@ def _settle(settings: Settings, address: tuple[str, int]) -> None:
     print(greeting(settings, address, demo_tokens=sys.stdout.isatty()), flush=True)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
