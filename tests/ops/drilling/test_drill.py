@@ -15,7 +15,7 @@ from ops.drilling.drill import drill
 from ops.drilling.record import Drill
 from ops.restore_place import place_of
 from ops.restoring.place import Place
-from tests.ops.restoring.replicated import Replicated, beat, place_in
+from tests.ops.restoring.replicated import UNCOMPACTED, Replicated, beat, place_in
 from tests.support.files import connect
 from tests.support.s3 import S3Server
 from tests.support.stores import OpenStore
@@ -37,8 +37,7 @@ async def store(place: Place) -> AsyncIterator[OpenStore]:
 
 @pytest.fixture
 def replicated(store: OpenStore, place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replicated]:
-    # Nothing is compacted meanwhile, so that a part that is taken away is nowhere else.
-    with Replicated(place, levels=[{"interval": "1h"}]) as daemon:
+    with Replicated(place, **UNCOMPACTED) as daemon:
         monkeypatch.setattr(drilling, "socket_of", lambda _settings: daemon._socket)
         yield daemon
 
@@ -92,6 +91,7 @@ async def test_a_replica_that_lost_a_part_fails(
     store: OpenStore, replicated: Replicated, place: Place
 ) -> None:
     """Litestream says that it has everything, and it was there: somebody took it away."""
+    replicated.settle()
     whole = replica_files(place)
     conversation = await store.create("alice")
     replicated.sync()

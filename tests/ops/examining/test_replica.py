@@ -13,7 +13,7 @@ from ops.drilling.record import Drill, History, Outcome
 from ops.examining import place, replica
 from ops.examining.findings import Finding
 from ops.restoring.place import Place
-from tests.ops.restoring.replicated import Replicated, place_in
+from tests.ops.restoring.replicated import UNCOMPACTED, Replicated, place_in
 from tests.support.files import connect, make_file, send
 from tests.support.ports import free_port
 
@@ -22,8 +22,7 @@ from tests.support.ports import free_port
 def replicated(tmp_path: Path) -> Iterator[Replicated]:
     found = place_in(tmp_path)
     make_file(found.data / "main.db")
-    # Nothing is compacted meanwhile, so that a part that is taken away is nowhere else.
-    with Replicated(found, levels=[{"interval": "1h"}]) as daemon:
+    with Replicated(found, **UNCOMPACTED) as daemon:
         yield daemon
 
 
@@ -51,6 +50,7 @@ def test_a_replica_on_the_disk_of_the_databases_is_a_warning(replicated: Replica
 
 
 def test_a_hole_is_an_error(replicated: Replicated) -> None:
+    replicated.settle()
     folder = replicated.place.data / "replica" / "main"
     whole = set(folder.rglob("*.ltx"))
     with closing(connect(replicated.place.data / "main.db")) as connection:

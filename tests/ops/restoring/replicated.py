@@ -9,11 +9,19 @@ import time
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from ops.restoring import binary, moment
 from ops.restoring.place import Place
 from storage.engine import sqlite3
 from tests.support.waiting import STEP_S
+
+UNCOMPACTED: dict[str, Any] = {
+    "levels": [{"interval": "24h"}],
+    "snapshot": {"interval": "24h", "retention": "48h"},
+}
+"""Options for whoever takes pieces away: once it has settled, no piece is copied into a larger one."""
+LARGER = ("1", "9")
 
 SYNC_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 60.0
@@ -84,6 +92,17 @@ class Replicated:
             self._sync(file)
         time.sleep(0.002)  # a moment is cut to the millisecond: the next one is wholly after the copy
         return moment.now_ms()
+
+    def settle(self) -> None:
+        """Wait for the larger pieces that the daemon makes by itself a second after its start, in a folder."""
+        folder = self.place.target_folder
+        assert folder is not None
+        for file in self.files:
+            levels = [folder / Path(file).stem / "ltx" / level for level in LARGER]
+            deadline_s = time.monotonic() + READY_TIMEOUT_S
+            while not all(any(level.glob("*.ltx")) for level in levels):
+                assert time.monotonic() < deadline_s, self._log.read_text()[-3000:]
+                time.sleep(STEP_S)
 
     def _sync(self, file: str) -> None:
         deadline_s = time.monotonic() + READY_TIMEOUT_S
