@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.support.server import Server
 
@@ -28,6 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="the seed of the crash tests' random moments; each run prints its own",
     )
+
+
+def pytest_configure() -> None:
+    """Let hypothesis take its time: its deadlines measure how busy the machine is."""
+    settings.register_profile(
+        "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

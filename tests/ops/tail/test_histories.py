@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -35,22 +35,21 @@ def tell(story: Story, new_timeline: Callable[[Bookmark], Timeline] | None = Non
 
 EXAMPLES = 150
 EXAMPLES_OF_A_VARIANT = 50
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(UNHURRIED, max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES)
 @given(stories(STEPS))
 def test_every_story_ends_with_the_stored_conversation_on_the_screen(story: Story) -> None:
     tell(story)
 
 
-@settings(UNHURRIED, max_examples=EXAMPLES_OF_A_VARIANT)
+@settings(max_examples=EXAMPLES_OF_A_VARIANT)
 @given(stories(STEPS))
 def test_a_reader_who_recalls_older_messages_at_each_start_shows_the_same(story: Story) -> None:
     tell(story, lambda bookmark: Timeline(bookmark, PAGE_SIZE, recall=True))
 
 
-@settings(UNHURRIED, max_examples=EXAMPLES_OF_A_VARIANT)
+@settings(max_examples=EXAMPLES_OF_A_VARIANT)
 @given(stories(WITHOUT_RESTORES))
 def test_without_a_restore_every_typed_line_is_stored_once_and_in_order(story: Story) -> None:
     world = tell(story)
