@@ -65,6 +65,7 @@ class Litestream:
         self._binary: Path | None = None
         self._restart_reason = ""
         self._anew = False
+        self._emptied = False
         self._stop_by_s = 0.0
         self._finished: asyncio.Event | None = None
 
@@ -117,11 +118,11 @@ class Litestream:
         self._wake.set()
 
     async def copy_anew(self, reason: str) -> None:
-        """Ask for whole new copies of all files; returns at once, and nothing is proven until they are begun.
+        """Ask for whole new copies of all files; returns at once, and nothing is proven until they are made.
 
-        For a replica that does not hold what was copied to it.
+        For a replica that does not hold what was copied to it, but may hold a piece that came after that was lost.
         """
-        self._anew = True
+        self._anew = self._emptied = True
         await self.restart(reason)
 
     async def stop(self) -> None:
@@ -165,12 +166,13 @@ class Litestream:
             self._binary = await asyncio.to_thread(binary.usable, self._settings)
         if self._anew:
             await asyncio.to_thread(self._place.forget_copies)
-            self._anew = False
+            if self._emptied:
+                self._files.distrust()
+            self._anew = self._emptied = False
         files = self._files.hold()
         async with self._whole.underway(self._binary, self._wake):
             if not files:
-                self._tell_down("there is no database to copy yet")
-                logger.warning("There is no database in %s to copy yet", self._settings.data)
+                self._tell_idle()
                 await self._watch(None, files)
                 return
             child = await self._start(self._binary, files)
@@ -289,6 +291,13 @@ class Litestream:
             extra={"child": child.pid, "why": self._status.reason},
         )
 
+    def _tell_idle(self) -> None:
+        if self._files.exchanged:
+            self._tell_down("whole new copies are being made")
+            return
+        self._tell_down("there is no database to copy yet")
+        logger.warning("There is no database in %s to copy yet", self._settings.data)
+
     def _tell_down(self, reason: str) -> None:
         self._status = LitestreamStatus(
             running=False, since_ms=_now_ms(), restarts=max(0, self._starts - 1), reason=reason
@@ -301,7 +310,7 @@ class Litestream:
         if self._anew:
             return "the replica was emptied or exchanged, and whole new copies are being made"
         if self._files.is_exchanged(path):
-            return "the file was exchanged, and a whole new copy is being made"
+            return "a whole new copy of the file is being made"
         return "the file is not in Litestream's care, or was exchanged a moment ago"
 
 

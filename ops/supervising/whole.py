@@ -1,4 +1,6 @@
-"""Whole copies: a file that was exchanged under a running Litestream is copied whole before it is replicated again."""
+"""Whole copies: a file that was exchanged under a running Litestream, or whose replica was emptied, is copied whole
+before it is replicated again.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +65,7 @@ class WholeCopies:
 
     async def _copy(self, binary: Path, path: Path) -> bool:
         """Copy one file whole; False if that failed, or the file was exchanged again meanwhile."""
-        logger.warning(
-            "%s was exchanged; a whole new copy of it is made", path.name, extra={"file": str(path)}
-        )
+        logger.warning("a whole new copy of %s is made", path.name, extra={"file": str(path)})
         try:
             self._files.hold_exchanged(path)
             async with asyncio.timeout(self._try_s):
