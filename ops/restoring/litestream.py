@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from ops.restoring import binary, moment
@@ -24,6 +25,7 @@ STALL_PER_FILE_S = (
 )
 LOOK_EVERY_S = 0.1
 OUTPUT_SHOWN_MAX = 600
+ERROR = "Error: "
 
 
 @dataclass(frozen=True)
@@ -145,5 +147,10 @@ def _ltx(row: Mapping[str, object]) -> Ltx:
 
 
 def _reason(output: bytes) -> str:
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return (lines[-1] if lines else "Litestream gave no reason")[:OUTPUT_SHOWN_MAX].removeprefix("Error: ")
+    """Return the error, which Azure's client spreads over lines, with rules between and a document at the end."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    began = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
+    told = lines[began[-1] :] if began else lines[-1:]
+    before = takewhile(lambda line: not line.startswith("<"), told)
+    said = " ".join(line for line in before if line.strip("-"))
+    return (said or "Litestream gave no reason")[:OUTPUT_SHOWN_MAX].removeprefix(ERROR)

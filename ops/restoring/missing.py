@@ -99,9 +99,12 @@ def _gone(place: Place) -> list[str]:
 
 
 def _copied(place: Place) -> list[str]:
-    """Name the databases that the target has copies of; of one that nobody could list, main.db alone is asked for."""
+    """Name the databases that the target has copies of; of one whose listing names none, main.db is asked for.
+
+    There are stores that leave folders out of their listings, and a start from nothing must not believe them.
+    """
     folder = place.target_folder
-    if place.found is not None:
+    if place.found:
         return list(place.found)
     if folder is None:
         return [MAIN] if Litestream(place, "main", ASK_TIMEOUT_S).files() else []

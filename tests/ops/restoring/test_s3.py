@@ -48,6 +48,8 @@ async def test_a_lost_machine_is_back_from_s3_at_one_moment_for_all_files(
     assert "only main.db is looked for" in unlisted(place)
     listed = listed_place_of(settings)
     assert (known_files(listed), unlisted(listed)) == ([*FILES], "")
+    with pytest.raises(Refused, match=r"has copies of main\.db"):
+        refuse_empty(replace(listed, found=()))  # as a store says that forgets folders
     outcome = restore_in_place(listed, known_files(listed), at_ms, lambda _: True, cause="a test")
     assert [query(place.data / file, KEYS) for file in FILES] == [[("early",)]] * len(FILES)
     assert outcome.skew_ms < 5_000
