@@ -25,15 +25,20 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     replica_endpoint: Annotated[
-        str, knob("URL", "The address of an S3-compatible store; empty: Amazon's own.")
+        str,
+        knob("URL", "The address of a store like S3, or of Azure's or OSS's elsewhere; empty: their own."),
     ] = ""
     replica_region: Annotated[str, knob("text", "The region of the bucket; empty: the store's default.")] = ""
     replica_access_key_id: Annotated[
-        str, knob("text", "The key that opens the replica's bucket.", secret=True)
+        str, knob("text", "The key that opens the replica's bucket; of Azure, the account.", secret=True)
     ] = ""
     replica_secret_access_key: Annotated[
         str,
-        knob("text", "The secret of that key; given to Litestream in its environment alone.", secret=True),
+        knob(
+            "text",
+            "The secret of that key, or the password of the URL's user; given to Litestream in its environment alone.",
+            secret=True,
+        ),
     ] = ""
     litestream: Annotated[
         str, knob("file", "The litestream binary; empty: the one that was installed with Palaver.")
@@ -83,6 +88,15 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             "More variables for Litestream's environment, as NAME=value with blanks between; it inherits none of ours. "
             "For example GOOGLE_APPLICATION_CREDENTIALS=/etc/palaver/google.json, HTTPS_PROXY=…, SSL_CERT_FILE=….",
             secret=True,
+        ),
+    ] = ""
+    replica_options: Annotated[
+        str,
+        knob(
+            "list",
+            "What else Litestream is told of the store, as NAME=value with blanks between. sftp: key-path, a private "
+            "key's file, and host-key, the server's public key. nats: creds, client-cert, client-key, files. For "
+            "example key-path=/etc/palaver/id_ed25519 host-key='ssh-ed25519 AAAA…'.",
         ),
     ] = ""
     replica_fine_m: Annotated[

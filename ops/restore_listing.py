@@ -9,12 +9,10 @@ import re
 from dataclasses import replace
 
 from chat.settings import BadSetting, Settings
-from ops.leasing.bucket import told
 from ops.leasing.lease_object import NAME, ObjectFailed
-from ops.leasing.place import folder_in, store_of
+from ops.leasing.place import names_at
 from ops.restore_place import place_of
 from ops.restoring.place import OFF, Place
-from ops.supervising.target import target_of
 
 # A bucket may hold more than ours; these are the names that a server gives its files.
 _STEM = re.compile(r"\A(main|persona_[a-z0-9][a-z0-9_-]{0,62})\Z")
@@ -33,17 +31,10 @@ def listed_place_of(settings: Settings) -> Place:
     if place.target_folder is not None:
         return replace(place, used=tells and (place.target_folder / NAME).exists())
     try:
-        target = target_of(settings)
-        store, folder = store_of(target, settings), folder_in(target)
-        if store is None:
-            return place
-        with told():
-            found = store.list_with_delimiter(folder or None)
+        names = names_at(settings)
     except (BadSetting, ObjectFailed):
         return place
-    stems = [prefix.strip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
-    return replace(
-        place,
-        found=tuple(f"{stem}.db" for stem in sorted(stems) if _STEM.match(stem)),
-        used=tells and any(each["path"] == f"{folder}{NAME}" for each in found["objects"]),
-    )
+    if names is None:
+        return place
+    stems = sorted(name for name in names if _STEM.match(name))
+    return replace(place, found=tuple(f"{stem}.db" for stem in stems), used=tells and NAME in names)

@@ -19,6 +19,7 @@ def place_of(settings: Settings) -> Place:
         secret_access_key=settings.replica_secret_access_key,
         path_style=settings.replica_path_style,
         environment=settings.replica_environment,
+        options=settings.replica_options,
         litestream=settings.litestream,
         snapshot_h=settings.replica_snapshot_h,
         retention_h=settings.replica_retention_h,

@@ -48,6 +48,7 @@ def findings(settings: Settings, databases: list[Path]) -> Iterator[Finding]:
     except BadSetting as refused:
         yield error(settings.data, "replica", str(refused), "Correct the setting.")
         return
+    yield from _guards(settings, target)
     if not databases:
         return
     yield from _disk(settings, target, databases)
@@ -65,6 +66,23 @@ def _binary(settings: Settings) -> Finding:
     except BinaryRefused as refused:
         return error("litestream", "litestream", str(refused), "Do as it says; nothing is copied until then.")
     return good("litestream", "litestream", f"{version}, {find(settings)}")
+
+
+def _guards(settings: Settings, target: Target) -> Iterator[Finding]:
+    if not target.leased:
+        yield warning(
+            target.shown,
+            "lease",
+            f"no lease is possible on {target.scheme}: a second machine that copies to this place spoils all copies",
+            "See yourself that only one server has this place; the first is gone for good before another starts.",
+        )
+    if target.scheme == "sftp" and not target.entry.host_key:
+        yield warning(
+            target.shown,
+            "server's key",
+            "nobody checks it: whoever stands in between can read the password and the copies",
+            "Set PALAVER_REPLICA_OPTIONS to host-key='…', as `ssh-keyscan` shows it and its owner confirms.",
+        )
 
 
 def _disk(settings: Settings, target: Target, databases: list[Path]) -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 import tempfile
@@ -13,23 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
+from ops.restoring.store import KEYS, PASSWORDS, extras, variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What Litestream takes for the path of the database. There is no such file: everything is restored beside.
 NOWHERE = "/restored/beside"
-
-# What each kind of store reads its key and its secret from; the others take a password in their configuration.
-STORE_KEYS = {
-    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"),
-    "abs": ("LITESTREAM_AZURE_ACCOUNT_NAME", "LITESTREAM_AZURE_ACCOUNT_KEY"),
-}
-_PASSWORD_KEYS = {
-    "sftp": "password",
-    "nats": "password",
-    "webdav": "webdav-password",
-    "webdavs": "webdav-password",
-}
 
 
 def find(place: Place) -> str:
@@ -58,7 +45,9 @@ def configuration(place: Place, stem: str) -> bytes:
 
     JSON is YAML too, and quotes every name safely.
     """
-    return json.dumps({"dbs": [{"path": NOWHERE, "replica": replica(place, stem)}]}).encode()
+    database = {"path": NOWHERE, "replica": replica(place, stem)}
+    # Its warnings would otherwise stand among the answers, on standard output.
+    return json.dumps({"logging": {"stderr": True}, "dbs": [database]}).encode()
 
 
 def replica(place: Place, stem: str) -> dict[str, object]:
@@ -75,11 +64,12 @@ def replica(place: Place, stem: str) -> dict[str, object]:
         entry["endpoint"] = place.endpoint
     if parts.scheme == "s3" and place.path_style != "auto":
         entry["force-path-style"] = place.path_style == "yes"
-    if parts.scheme == "nats" and parts.username:
-        entry["username"] = parts.username
-    if parts.scheme in _PASSWORD_KEYS and place.secret_access_key:
-        entry[_PASSWORD_KEYS[parts.scheme]] = place.secret_access_key
-    return entry
+    if parts.scheme in PASSWORDS and place.secret_access_key:
+        entry[PASSWORDS[parts.scheme]] = place.secret_access_key
+    try:
+        return entry | extras(parts.scheme, parts.username or "", place.access_key_id, place.options)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def environment(place: Place) -> dict[str, str]:
@@ -88,16 +78,13 @@ def environment(place: Place) -> dict[str, str]:
     Raises Refused where what the settings add cannot be read.
     """
     clean = {"PATH": os.defpath, "HOME": str(Path.home()), "TMPDIR": tempfile.gettempdir(), **_added(place)}
-    names = STORE_KEYS.get(urlsplit(place.target).scheme, ())
+    names = KEYS.get(urlsplit(place.target).scheme, ())
     values = (place.access_key_id, place.secret_access_key)
-    return clean | {name: value for name, value in zip(names, values, strict=False) if value}
+    return clean | {name: value for name, value in zip(names, values, strict=False) if name and value}
 
 
 def _added(place: Place) -> dict[str, str]:
     try:
-        pairs = [entry.partition("=") for entry in shlex.split(place.environment)]
+        return variables(place.environment)
     except ValueError as error:
-        raise Refused(f"PALAVER_REPLICA_ENVIRONMENT cannot be read: {error}.") from error
-    if not all(name and equals for name, equals, _ in pairs):
-        raise Refused("PALAVER_REPLICA_ENVIRONMENT must be NAME=value with blanks between.")
-    return {name: value for name, _, value in pairs}
+        raise Refused(str(error)) from error

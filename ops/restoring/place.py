@@ -35,6 +35,7 @@ class Place:
     secret_access_key: str = field(default="", repr=False)
     path_style: str = "auto"
     environment: str = field(default="", repr=False)
+    options: str = ""
     litestream: str = ""
     snapshot_h: int = 6
     retention_h: int = 168
@@ -54,6 +55,7 @@ class Place:
             secret_access_key=variables.get(f"{PREFIX}REPLICA_SECRET_ACCESS_KEY", ""),
             path_style=variables.get(f"{PREFIX}REPLICA_PATH_STYLE", "auto"),
             environment=variables.get(f"{PREFIX}REPLICA_ENVIRONMENT", ""),
+            options=variables.get(f"{PREFIX}REPLICA_OPTIONS", ""),
             litestream=variables.get(f"{PREFIX}LITESTREAM", ""),
             snapshot_h=_hours(variables, "REPLICA_SNAPSHOT_H", 6),
             retention_h=_hours(variables, "REPLICA_RETENTION_H", 168),

@@ -60,6 +60,12 @@ _KNOWN = {
             "username",
             "password",
             "webdav-password",
+            "account-name",
+            "key-path",
+            "host-key",
+            "creds",
+            "client-cert",
+            "client-key",
             "auto-recover",
             "sync-interval",
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -10,20 +9,14 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 
 from chat.settings import BadSetting, Settings
-from ops.restoring.binary import STORE_KEYS
+from ops.restoring.store import KEYS, PASSWORDS, extras, variables
 
 FOLDER = "replica"
 SCHEMES = ("s3", "gs", "abs", "oss", "sftp", "webdav", "webdavs", "nats", "file")
+# Nothing here can write to the others but Litestream itself.
+LEASED = ("s3", "gs", "abs", "webdav", "webdavs", "file")
 SECRET_MIN = 4  # anything shorter stands in every other line
 PASSWORD = "PALAVER_REPLICA_PASSWORD"  # noqa: S105 - the name of a variable
-
-# Others than those of STORE_KEYS take a password; Google, a file named in GOOGLE_APPLICATION_CREDENTIALS.
-_PASSWORD_KEYS = {
-    "sftp": "password",
-    "webdav": "webdav_password",
-    "webdavs": "webdav_password",
-    "nats": "password",
-}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="kebab"):
@@ -38,6 +31,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     username: str = ""
     password: str = ""
     webdav_password: str = ""
+    account_name: str = ""
+    key_path: str = ""
+    host_key: str = ""
+    creds: str = ""
+    client_cert: str = ""
+    client_key: str = ""
     auto_recover: bool | None = None
     sync_interval: str = ""
 
@@ -65,6 +64,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         # A NATS address ends with its bucket, which holds one database.
         path = f"{parts.path.rstrip('/')}{'-' if self.scheme == 'nats' else '/'}{stem}"
         return urlunsplit(parts._replace(path=path))
+
+    @property
+    def leased(self) -> bool:
+        """Tell whether a lease can keep a second machine from writing to it."""
+        return self.scheme in LEASED
 
     @property
     def shown(self) -> str:
@@ -116,6 +120,13 @@ def _check(settings: Settings, parts: SplitResult) -> None:
         )
     if not parts.hostname:
         raise BadSetting(f"PALAVER_REPLICA={settings.replica}: the bucket or host is missing after ://.")
+    if parts.scheme == "sftp" and not parts.username:
+        raise BadSetting(f"PALAVER_REPLICA={settings.replica}: say who, as in sftp://user@host/path.")
+    if parts.scheme == "nats" and not parts.path.strip("/"):
+        raise BadSetting(
+            f"PALAVER_REPLICA={settings.replica}: say how the buckets' names begin, as in nats://host/chat for the "
+            "bucket chat-main."
+        )
     endpoint = settings.replica_endpoint
     if endpoint and not endpoint.startswith(("http://", "https://")):
         raise BadSetting(f"PALAVER_REPLICA_ENDPOINT={endpoint} must begin with https:// (or http://).")
@@ -123,40 +134,39 @@ def _check(settings: Settings, parts: SplitResult) -> None:
 
 def _entry(settings: Settings, parts: SplitResult) -> Entry:
     style = {"auto": None, "yes": True, "no": False}[settings.replica_path_style]
+    try:
+        told = extras(
+            parts.scheme, parts.username or "", settings.replica_access_key_id, settings.replica_options
+        )
+    except ValueError as error:
+        raise BadSetting(str(error)) from error
+    if parts.scheme in PASSWORDS and settings.replica_secret_access_key:
+        told[PASSWORDS[parts.scheme]] = f"${{{PASSWORD}}}"
     entry = Entry(
         endpoint=settings.replica_endpoint,
         region=settings.replica_region,
         force_path_style=style if parts.scheme == "s3" else None,
-        username=parts.username or "" if parts.scheme == "nats" else "",
     )
-    key = _PASSWORD_KEYS.get(parts.scheme)
-    if key is None or not settings.replica_secret_access_key:
-        return entry
-    return msgspec.structs.replace(entry, **{key: f"${{{PASSWORD}}}"})
+    return msgspec.structs.replace(entry, **{name.replace("-", "_"): told[name] for name in told})
 
 
 def _environment(settings: Settings, scheme: str) -> dict[str, str]:
     environment = _extra(settings)
     secret = settings.replica_secret_access_key
-    if scheme in _PASSWORD_KEYS and secret:
+    if scheme in PASSWORDS and secret:
         # Litestream puts it into the text of its configuration before it reads that: as the inside of a JSON string.
         environment[PASSWORD] = msgspec.json.encode(secret).decode()[1:-1]
-    for name, value in zip(
-        STORE_KEYS.get(scheme, ()), (settings.replica_access_key_id, secret), strict=False
-    ):
-        if value:
+    for name, value in zip(KEYS.get(scheme, ()), (settings.replica_access_key_id, secret), strict=False):
+        if name and value:
             environment[name] = value
     return environment
 
 
 def _extra(settings: Settings) -> dict[str, str]:
     try:
-        pairs = [entry.partition("=") for entry in shlex.split(settings.replica_environment)]
+        return variables(settings.replica_environment)
     except ValueError as error:
-        raise BadSetting(f"PALAVER_REPLICA_ENVIRONMENT cannot be read: {error}.") from error
-    if not all(name and equals for name, equals, _ in pairs):
-        raise BadSetting("PALAVER_REPLICA_ENVIRONMENT must be NAME=value with blanks between.")
-    return {name: value for name, _, value in pairs}
+        raise BadSetting(str(error)) from error
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

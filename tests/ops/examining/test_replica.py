@@ -49,6 +49,18 @@ def test_a_replica_on_the_disk_of_the_databases_is_a_warning(replicated: Replica
     assert "and not the disk" in look(replicated.place)["replica's disk"].what
 
 
+def test_a_place_that_nothing_guards_and_a_server_whose_key_nobody_checks_are_warnings(
+    tmp_path: Path,
+) -> None:
+    where = Place(data=tmp_path)
+    unguarded = look(where, replica="sftp://me@127.0.0.1:9/chat")
+    assert "no lease is possible on sftp" in unguarded["lease"].what
+    assert "host-key" in unguarded["server's key"].do
+    checked = look(where, replica="sftp://me@127.0.0.1:9/chat", replica_options="host-key='ssh-ed25519 AAAA'")
+    assert "server's key" not in checked
+    assert not {"lease", "server's key"} & look(where, replica="webdav://me@127.0.0.1:9/chat").keys()
+
+
 def test_a_hole_is_an_error(replicated: Replicated) -> None:
     replicated.settle()
     folder = replicated.place.data / "replica" / "main"

@@ -18,6 +18,7 @@ from ops.supervising.target import PASSWORD, target_of
 
 SECRET = 'hidden"\\$HOME'
 ADDED = "GOOGLE_APPLICATION_CREDENTIALS=/etc/google.json HTTPS_PROXY='http://proxy with a blank'"
+OPTIONS = "key-path=/etc/id host-key='ssh-ed25519 AAAA'"
 TARGETS = (
     "",
     "/var/copies",
@@ -26,6 +27,7 @@ TARGETS = (
     "s3://bucket?endpoint=store:9000&forcePathStyle=true",
     "gs://bucket/a/b/",
     "abs://account@container/chat",
+    "abs://container/chat",
     "oss://bucket/chat",
     "sftp://me@host:22/chat",
     "webdav://me@host/chat",
@@ -57,6 +59,7 @@ def test_a_restore_reads_where_the_supervisor_writes(target: str, style: str, tm
         "PALAVER_REPLICA_SECRET_ACCESS_KEY": SECRET,
         "PALAVER_REPLICA_PATH_STYLE": style,
         "PALAVER_REPLICA_ENVIRONMENT": ADDED,
+        "PALAVER_REPLICA_OPTIONS": OPTIONS if target.startswith("sftp:") else "",
     }
     settings = Settings.from_environment(variables)
     for place in (place_of(settings), Place.of(variables)):
@@ -72,3 +75,8 @@ def test_a_restore_reads_where_the_supervisor_writes(target: str, style: str, tm
 def test_a_restore_refuses_variables_that_cannot_be_read(added: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=reason):
         binary.environment(replace(Place(data=tmp_path), environment=added))
+
+
+def test_a_restore_refuses_an_option_that_litestream_would_ignore(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no option of sftp"):
+        binary.replica(Place(data=tmp_path, replica="sftp://me@host/x", options="colour=red"), "main")

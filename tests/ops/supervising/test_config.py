@@ -75,7 +75,12 @@ def test_each_file_has_its_place_in_every_kind_of_store(
         ({"replica": "s3:///path"}, "missing"),
         ({"replica": "sftp://me:hidden@host/x"}, "PALAVER_REPLICA_SECRET_ACCESS_KEY"),
         ({"replica": "s3://bucket", "replica_endpoint": "localhost:9000"}, "https://"),
+        ({"replica": "sftp://host/x"}, "sftp://user@host"),
+        ({"replica": "nats://host:4222/"}, "chat-main"),
         ({"replica_environment": "no-equals"}, "NAME=value"),
+        ({"replica": "sftp://me@host/x", "replica_options": "colour=red"}, "there are key-path, host-key"),
+        ({"replica": "s3://bucket", "replica_options": "key-path=/id"}, "no option of s3; there are none"),
+        ({"replica": "sftp://me@host/x", "replica_options": "key-path"}, "NAME=value"),
         ({"replica_environment": "A='open"}, "cannot be read"),
     ],
 )
@@ -97,13 +102,30 @@ def test_keys_go_into_the_environment_under_the_names_that_the_store_reads() -> 
     assert environments == {
         "s3://b": {"AWS_ACCESS_KEY_ID": "id-id", "AWS_SECRET_ACCESS_KEY": SECRET},
         "oss://b": {"OSS_ACCESS_KEY_ID": "id-id", "OSS_ACCESS_KEY_SECRET": SECRET},
-        "abs://b": {
-            "LITESTREAM_AZURE_ACCOUNT_NAME": "id-id",
-            "LITESTREAM_AZURE_ACCOUNT_KEY": SECRET,
-        },
+        "abs://b": {"LITESTREAM_AZURE_ACCOUNT_KEY": SECRET},
         "gs://b": {},
         "sftp://me@h/p": {PASSWORD: json.dumps(SECRET)[1:-1]},
     }
+
+
+def test_what_is_added_stands_beside_the_address_in_words_that_litestream_knows(tmp_path: Path) -> None:
+    told = {
+        "sftp://me@host/p": {"key-path": "/etc/a key", "host-key": "ssh-ed25519 AAAA"},
+        "nats://host/chat": {"creds": "/etc/creds", "client-cert": "/etc/cert", "client-key": "/etc/key"},
+    }
+    for place, options in told.items():
+        added = " ".join(f"{name}='{value}'" for name, value in options.items())
+        settings = Settings(data=str(tmp_path), replica=place, replica_options=added)
+        (database,) = json.loads(config_of(settings, tmp_path / "main.db"))["dbs"]
+        assert options.items() <= database["replica"].items()
+        assert str(tmp_path / "main.db") in known_to_litestream(settings, tmp_path, tmp_path / "main.db")
+
+
+@pytest.mark.parametrize(("place", "name"), [("abs://box/p", "id-id"), ("abs://mine@box/p", None)])
+def test_azures_account_is_the_urls_or_else_the_key(place: str, name: str | None) -> None:
+    settings = Settings(replica=place, replica_access_key_id="id-id", replica_secret_access_key="a2V5")
+    (database,) = json.loads(config_of(settings, Path("/main.db")))["dbs"]
+    assert database["replica"].get("account-name") == name
 
 
 def test_only_the_password_is_a_variable_whatever_dollars_a_path_holds(tmp_path: Path) -> None:
