@@ -20,9 +20,7 @@ from chat.core import Core, OpenFile
 from chat.endpoints.middleware import middleware
 from chat.endpoints.problems import exception_handlers
 from chat.endpoints.sockets import Sockets
-from chat.errors import INSUFFICIENT_STATE
 from chat.hub import Hub
-from chat.ids import MAIN
 from chat.limits import TokenBuckets
 from chat.positions import Positions
 from chat.presence import Typing
@@ -30,14 +28,13 @@ from chat.replication import NoReplicator, ReplicationReport
 from chat.routes import routes
 from chat.settings import Settings
 from chat.version import VERSION
-from chat.watermark import Watermark
-from chat.writer import Writer
 from ops.doctor import check_start
 from ops.drilling.schedule import DrillSchedule
 from ops.metrics import FileGauges, Gauges, Metrics
 from ops.replicating import replication_of
 from ops.replication import Replication
 from ops.restore_start import prepare
+from ops.served_files import ServedFiles, nobody_to_tell
 from ops.upkeep import Upkeep
 from storage.archives import RestoredArchives
 from storage.personas import PersonaFiles
@@ -112,17 +109,15 @@ async def _core(
     hub = Hub(settings, metrics)
     broker = MemoryBroker()
     broker.listen(hub)
-    store = await files.open(MAIN)
-    reopened = partial(hub.end_all, lambda channel: channel.startswith(f"{MAIN}:"), INSUFFICIENT_STATE)
     replicator = replication or NoReplicator()
-    watermark = Watermark(MAIN, store, replicator, broker, metrics, settings)
-    writer = Writer(store, broker, metrics, settings, reopened, watermark.note)
-    opened = {MAIN: OpenFile(store, writer, watermark)}
+    let_go = replication.let_go if replication is not None else nobody_to_tell
+    served = ServedFiles(settings, files, hub, broker, metrics, replicator, let_go)
+    await served.open()
     report = replication.report if replication is not None else partial(ReplicationReport, on=False)
     return Core(
         settings=settings,
         authenticator=Authenticator(settings, load_secret(settings)),
-        files=opened,
+        files=served.opened,
         hub=hub,
         broker=broker,
         observer=metrics,
@@ -132,7 +127,10 @@ async def _core(
         logins=TokenBuckets(settings.login_rate_per_s, settings.login_burst),
         typing=Typing(settings.typing_interval_s),
         archives=RestoredArchives(Path(settings.data)),
-        exposition=lambda accept: metrics.exposition(accept, _gauges(hub, files, opened, report(), drills)),
+        put_back=served.put_back,
+        exposition=lambda accept: metrics.exposition(
+            accept, _gauges(hub, files, served.opened, report(), drills)
+        ),
         upkeep=lambda: [drills.health()] if drills.is_on else [],
     )
 

@@ -83,6 +83,19 @@ class Archive(Protocol):
         """Read messages in their order, from the seq `after` on; those that were deleted by then are left out."""
 
 
+class PutBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A persona's file was put back whole: the epoch of its restore, and the folder that the old one is kept in."""
+
+    persona: str
+    epoch: str
+    replaced: str
+
+
+async def nothing_to_put_back(persona: str, name: str) -> PutBack:
+    """Find no copy."""
+    raise Unknown("there is no such copy")
+
+
 class Archives(Protocol):
     """The copies that were restored beside the databases of this server."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from chat.archive import Archives, NoArchives
+from chat.archive import Archives, NoArchives, PutBack, nothing_to_put_back
 from chat.auth import Authenticator
 from chat.broker import Broker
 from chat.errors import Unknown
@@ -36,7 +36,11 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What the doors share. `files` is the open database files by persona; `main` is always among them."""
+    """What the doors share. `files` is the open database files by persona; `main` is always among them.
+
+    `put_back(persona, copy)` replaces one of them by the file in a folder of `restores`; it raises Unknown where there
+    is no such file or copy, and Unavailable where it could not be done.
+    """
 
     settings: Settings
     authenticator: Authenticator
@@ -51,6 +55,7 @@ class Core:
     typing: Typing
     exposition: Callable[[str], tuple[str, bytes]]
     archives: Archives = field(default_factory=NoArchives)
+    put_back: Callable[[str, str], Awaitable[PutBack]] = nothing_to_put_back
     upkeep: Callable[[], list[PartHealth]] = list
 
     def session(self, user: User, client: Client | None = None) -> Session:

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from chat.broker import Broker
 from chat.errors import Internal, Problem, TooManyRequests, Unavailable
@@ -19,6 +20,8 @@ from chat.store import Answer, Committed, Draft, Store, StoreFailed
 
 Settled = Callable[[Answer | Problem], None]
 """Called once with what became of a draft, in the event loop, after the commit."""
+
+Settling = TypeVar("Settling")
 
 logger = logging.getLogger("palaver.writer")
 
@@ -66,6 +69,7 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._work = asyncio.Event()
         self._closing = False
+        self._aside: tuple[Callable[[], Awaitable[None]], asyncio.Future[None]] | None = None
         self._loop = asyncio.get_running_loop()
         self.failure = ""
         self.failed_ms = 0
@@ -90,15 +94,33 @@ class Writer:
             raise Unavailable(retry_after_s=self._settings.write_retry_s)
         if self._closing:
             raise Unavailable("the server is stopping; try again", retry_after_s=self._settings.write_retry_s)
+        if self._aside is not None:
+            raise Unavailable("this is being restored; try again", retry_after_s=self._settings.write_retry_s)
         if len(self._queue) >= self._settings.write_queue_max:
             raise TooManyRequests("the server has more to write than it can; try again", retry_after_s=1.0)
         self._queue.append(_Waiting(draft, settled))
         self._work.set()
 
+    def stand_aside(self, act: Callable[[], Awaitable[None]]) -> asyncio.Future[None]:
+        """Let `act` have the file when what is queued is written, and refuse whatever comes until it is done.
+
+        The future settles when the file is open again, or with Unavailable where `act` raised StoreFailed; then it is
+        reopened as after any failure. Raises Unavailable while the server stops or somebody else has the file.
+        """
+        if self._closing or self._aside is not None:
+            raise Unavailable("the server is stopping, or this is being restored already; try again")
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._aside = (act, done)
+        self._work.set()
+        return done
+
     async def run(self) -> None:
         """Write batches until `close`; what is queued by then is still written."""
         while True:
             if not self._queue:
+                if self._aside is not None:
+                    await self._hand_over()
+                    continue
                 if self._closing:
                     return
                 self._work.clear()
@@ -148,6 +170,36 @@ class Writer:
             waiting.settle(outcome.answer if isinstance(outcome, Committed) else outcome)
             self._observer.acked(now_s - waiting.since_s)
 
+    async def _hand_over(self) -> None:
+        """Let the one who asked for the file have it; who listens catches up from what is there then."""
+        try:
+            await self._take_up()
+        except StoreFailed as error:
+            self._fail([], str(error))
+            await self._mend()
+        except Exception:
+            logger.exception("an exchange failed for a reason that is not the database's")
+            self._fail([], "an exchange of the file failed")
+            await self._mend()
+        else:
+            self._reopened()
+
+    async def _take_up(self) -> None:
+        """Open the file anew, or let somebody exchange it who asked for that; raises what either does."""
+        if self._aside is None:
+            await self._store.reopen()
+            return
+        act, done = self._aside
+        try:
+            await act()
+        except Exception as error:
+            _settle(done, Unavailable(str(error)) if isinstance(error, StoreFailed) else Internal())
+            raise
+        else:
+            _settle(done, None)
+        finally:
+            self._aside = None
+
     def _fail(self, batch: list[_Waiting], reason: str) -> None:
         """Turn writing off. Nobody knows whether the batch was stored: its keys let every sender ask again."""
         self.failure = reason
@@ -166,7 +218,7 @@ class Writer:
             self._queue.clear()
             self._refuse(waiting, Unavailable(retry_after_s=self._settings.write_retry_s))
             try:
-                await self._store.reopen()
+                await self._take_up()
                 break
             except StoreFailed as error:
                 if str(error) != self.failure:
@@ -182,7 +234,7 @@ class Writer:
         self._reopened()
 
 
-def _settle(answer: asyncio.Future[Answer], outcome: Answer | Problem) -> None:
+def _settle(answer: asyncio.Future[Settling], outcome: Settling | Problem) -> None:
     if answer.done():
         return
     if isinstance(outcome, Problem):

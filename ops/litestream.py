@@ -117,6 +117,11 @@ class Litestream:
         self._restart_reason = reason
         self._wake.set()
 
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Keep the process from a file that is about to be exchanged; see Supervisor."""
+        if self._status.running:
+            await self._socket.let_go(file, timeout_s)
+
     async def copy_anew(self, reason: str) -> None:
         """Ask for whole new copies of all files; returns at once, and nothing is proven until they are made.
 

@@ -85,6 +85,17 @@ class Replication:
         store = self._stores().get(persona)
         return store is not None and (await self._join(persona, store)).ok
 
+    async def let_go(self, persona: str) -> None:
+        """Copy what a persona's file ends with, and keep Litestream from it: another one will take its place.
+
+        Never raises, and takes seconds at most. Nothing counts as proven of the one that comes.
+        """
+        store = self._stores()[persona]
+        if self._course(persona, store).state in WELL:
+            await self._join(persona, store)
+        await self._supervisor.let_go(store.path, SYNC_TIMEOUT_S)
+        self._courses.pop(persona, None)
+
     def report(self) -> ReplicationReport:
         """Tell all that is known."""
         status = self._supervisor.status
@@ -225,7 +236,12 @@ class Replication:
 
     async def _mend(self, courses: Sequence[Course], trouble: str, *, mute: bool) -> None:
         """Start Litestream anew where it is stuck: it runs, the replica answers, and proofs fail all the same."""
-        stuck = [course for course in courses if course.state == STALLED and not course.missed_beats]
+        copying = self._supervisor.status.copying  # a fresh start would break off what mends them
+        stuck = [
+            course
+            for course in courses
+            if course.state == STALLED and not course.missed_beats and str(course.path) not in copying
+        ]
         now_s = time.monotonic()
         if trouble or not stuck or now_s < self._restart_after_s:
             return

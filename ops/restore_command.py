@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from ops import restore_table
 from ops.restore_listing import listed_place_of
 from ops.restore_progress import shown_progress
 from ops.restoring import moment, report, request
-from ops.restoring.inplace import Outcome
+from ops.restoring.inplace import HandOver, Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY
 from ops.restoring.refusal import Refused
@@ -96,12 +97,13 @@ def restore(
     run(asked, yes, as_json)
 
 
-def run(asked: Request, yes: bool, as_json: bool) -> None:
+def run(asked: Request, yes: bool, as_json: bool, hand_over: HandOver | None = None) -> None:
     """Do what is asked, after consent, and tell what came of it; exits with EXIT_REFUSED where it is refused."""
     place = listed_place_of(Settings.from_environment())
     try:
         with shown_progress() as (tell, pause):
-            answer = request.run(place, asked, lambda outcome: _consents(outcome, pause, yes, as_json), tell)
+            consents = partial(_consents, pause=pause, yes=yes, as_json=as_json)
+            answer = request.run(place, asked, consents, tell, hand_over)
     except Refused as refused:
         _refuse(str(refused), refused.exit_code)
     except KeyboardInterrupt:

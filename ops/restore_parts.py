@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,9 @@ from storage.personas import PersonaFiles, path_of
 
 EXIT_FAILED = 1
 REVIVAL_TIMEOUT_S = 3600.0
+SWAP_TIMEOUT_S = 120.0
 RESTORES = "/v1/ops/restores"
+PERSONA_RESTORES = "/v1/ops/personas/{persona}/restores"
 
 AT_HELP = f"The moment; without a zone it is UTC. {moment.HOW}."
 At = Annotated[str, typer.Option("--at", help=AT_HELP)]
@@ -90,15 +93,32 @@ def persona(
 ) -> None:
     """Put the file of one persona back to a moment, in place, and leave the others as they are.
 
-    What replicates it must be stopped: the server, or `palaver replicate` alone where that is a process of its own.
-    What would be lost is shown first.
+    A running server goes on with all other files; what is sent to the persona meanwhile gets a temporary error. What
+    would be lost is shown first.
     """
     if persona_id == MAIN:
         _refuse("main is everybody's file: palaver restore --in-place --file main puts it back.")
     if not PERSONA.match(persona_id):
         _refuse(f"{persona_id!r} is no persona.")
     file = path_of(Path(), persona_id).name
-    run(Request(at=at, files=(file,), in_place=not dry_run, dry_run=dry_run), yes, as_json)
+    settings = Settings.from_environment()
+    server = server_of(path_of(Path(settings.data), persona_id))
+    hand_over = None if server is None else partial(_hand_over, settings, persona_id, server)
+    asked = Request(at=at, files=(file,), in_place=not dry_run, dry_run=dry_run)
+    run(asked, yes, as_json, hand_over)
+
+
+def _hand_over(settings: Settings, persona_id: str, server: int, folder: str) -> str:
+    """Let the running server swap its file; raises RestoreRefused where it did not."""
+    path = PERSONA_RESTORES.format(persona=persona_id)
+    try:
+        answer = Live(settings).post(path, {"copy": folder}, SWAP_TIMEOUT_S)
+    except (NotRunning, Refused) as error:
+        file = path_of(Path(), persona_id).name
+        raise RestoreRefused(
+            f"{file} is served by the process with pid {server}, which did not swap it: {error}"
+        ) from error
+    return str(answer["replaced"])
 
 
 @contextmanager

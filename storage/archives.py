@@ -35,13 +35,8 @@ class RestoredArchives:
 
     def archive(self, name: str, persona: str) -> FileArchive:
         """Find a persona's file in a copy; raises Unknown where there is none, and for what names no folder here."""
-        if not NAME.match(name):
-            raise Unknown(f"a copy is named by a folder in {RESTORES}, and by nothing else")
-        folder = self._data / RESTORES / name
-        file = path_of(folder, persona)
-        if folder.is_symlink() or file.is_symlink() or not file.is_file():
-            raise Unknown(f"there is no copy {name} with that file in {RESTORES}")
-        return FileArchive(file, path_of(self._data, persona))
+        file = path_of(self._data, persona)
+        return FileArchive(find_copy(self._data, name, file.name), file)
 
 
 class FileArchive:
@@ -98,6 +93,17 @@ class FileArchive:
             if entry.conversation_id == conversation_id and entry.user is not None and is_news:
                 last[entry.user] = entry.kind
         return frozenset(user for user, kind in last.items() if kind == "member.left")
+
+
+def find_copy(data: Path, name: str, file: str) -> Path:
+    """Find a file in a copy; raises Unknown where there is none, and for what names no folder here."""
+    if not NAME.match(name):
+        raise Unknown(f"a copy is named by a folder in {RESTORES}, and by nothing else")
+    folder = data / RESTORES / name
+    path = folder / file
+    if folder.is_symlink() or path.is_symlink() or not path.is_file():
+        raise Unknown(f"there is no copy {name} with that file in {RESTORES}")
+    return path
 
 
 def missing(database: Path, copied: Path, conversation_id: str) -> tuple[int, int, int]:

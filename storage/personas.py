@@ -15,6 +15,8 @@ from chat.timeline import SWAPPED
 from storage.noted import NOTE_EVERY_S
 from storage.sqlite import SQLiteStore
 
+PREFIX = "persona_"
+
 
 class PersonaFiles:
     """The database files of one data folder, by persona; their paths are absolute, as Litestream knows them."""
@@ -36,6 +38,11 @@ class PersonaFiles:
             self._open[persona] = store
             self._paths[persona] = path
         return store
+
+    def present(self) -> list[str]:
+        """Name the personas whose files are in the data folder, and `main`, which is made where it is not."""
+        found = (path.stem.removeprefix(PREFIX) for path in self._folder.glob(f"{PREFIX}*.db"))
+        return [MAIN, *sorted(name for name in found if PERSONA.match(name))]
 
     def opened(self) -> Mapping[str, SQLiteStore]:
         """Return the open files by persona."""
@@ -80,4 +87,4 @@ def path_of(folder: Path, persona: str) -> Path:
     """Return where a persona's file is; raises Unknown for what is no persona, so that no other file is ever named."""
     if not PERSONA.match(persona):
         raise Unknown
-    return folder / (f"{MAIN}.db" if persona == MAIN else f"persona_{persona}.db")
+    return folder / (f"{MAIN}.db" if persona == MAIN else f"{PREFIX}{persona}.db")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class SQLiteStore:
         self._writing: Writing | None = None
         self._identity: Identity | None = None
         self._damaged = False
+        self._put: Callable[[], None] | None = None
 
     @property
     def timeline(self) -> Timeline:
@@ -76,12 +78,8 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """End the generation cleanly and give the file back."""
-        if self._writer is not None:
-            await self.optimize()
-            try:
-                await self._writer.run(self._end)
-            except sqlite3.Error as error:
-                logger.warning("the generation of %s did not end cleanly: %s", self.path.name, error)
+        await self.optimize()
+        await self._end_generation()
         await self._close_connections()
         self._lock.release()
 
@@ -101,14 +99,29 @@ class SQLiteStore:
         except (sqlite3.Error, ValueError) as error:  # ValueError: it was closed while we waited for our turn
             logger.warning("%s could not be optimized: %s", self.path.name, error)
 
+    async def exchange(self, put: Callable[[], None]) -> None:
+        """Close the file, let `put` place another one under its name, and open that; the lock is held all the while.
+
+        `put` is called in a thread. Where it raises StoreFailed, so does this, and `reopen` calls it again first:
+        nobody writes to a file that is still to be replaced.
+        """
+        await self._end_generation()
+        await self._close_connections()
+        self._put = put
+        await self.reopen()
+
     async def reopen(self) -> None:
         """Replace the writing connection; see Store.reopen. A file that is gone is never made anew."""
         if self._writer is not None:
             await self._save_lost_wal(self._writer)
             await self._writer.close()
             self._writer = self._writing = None
+        if self._put is not None:
+            await asyncio.to_thread(self._put)
+            self._put = self._identity = None
         try:
-            swapped = self._identity is not None and self._identity[:2] != _inode(self.path)
+            inode = _inode(self.path)
+            swapped = self._identity is not None and self._identity[:2] != inode
         except OSError as error:
             raise StoreFailed(
                 f"{self.path} is gone ({error.strerror}): put it back, or stop the server and restore it"
@@ -255,6 +268,14 @@ class SQLiteStore:
         noted.take(connection, self.path, timeline, synchronous)
         noted.mark(connection)
         return timeline
+
+    async def _end_generation(self) -> None:
+        if self._writer is None:
+            return
+        try:
+            await self._writer.run(self._end)
+        except sqlite3.Error as error:
+            logger.warning("the generation of %s did not end cleanly: %s", self.path.name, error)
 
     def _end(self, connection: Any) -> None:
         generations.end(connection, self._timeline.current.number)

@@ -58,6 +58,8 @@ FIELD_NOTES: Mapping[str, str] = {
     "offset": "A position: the newest seq that is included.",
     "on": "Whether anything is to be replicated.",
     "parts": "How each part is.",
+    "persona": "The id of a persona, which has a database file of its own.",
+    "replaced": "The folder in which the file that stood there is kept, with all that belongs to it.",
     "pid": "A process id, 0 for none.",
     "proven_ms": "Everything committed before this is on the replica; milliseconds UTC, 0 for nothing yet.",
     "queue_depth": "Drafts that wait for the next batch.",

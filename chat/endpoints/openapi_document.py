@@ -29,7 +29,12 @@ Refusals = tuple[type[Problem], ...]
 
 OPENAPI_VERSION = "3.1.0"
 REQUEST_ID = "0199f0c2-7c1e-7b3a-9a55-3f1c2d4e5f60"
-EXAMPLES = {"conversation_id": "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5", "user": "bob", "seq": 7}
+EXAMPLES = {
+    "conversation_id": "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5",
+    "persona": "luna",
+    "seq": 7,
+    "user": "bob",
+}
 
 ALWAYS: tuple[type[Problem], ...] = (
     BadRequest, Unauthorized, TokenExpired, TooManyRequests, Internal, Unavailable,

@@ -17,7 +17,7 @@ from ops.backups.manifest import Manifest
 from ops.backups.shelf import Shelf, folder_of
 from ops.examining.findings import Finding, error, good, warning
 from ops.restoring import intent
-from ops.restoring.inplace import REPLACED
+from ops.restoring.intent import REPLACED
 from ops.restoring.place import RESTORES
 from storage.space import SpaceFailed, space_of
 

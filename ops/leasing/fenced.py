@@ -113,6 +113,10 @@ class Leased:
         """Ask for a fresh process; returns at once."""
         await self._supervisor.restart(reason)
 
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Keep litestream from a file that is about to be exchanged."""
+        await self._supervisor.let_go(file, timeout_s)
+
     async def stop(self) -> None:
         """End the supervisor in good order, and give the lease back; returns when `run` has ended."""
         self._stop.set()
@@ -175,6 +179,10 @@ class Unleased:
     async def restart(self, reason: str) -> None:
         """Ask for a fresh process; returns at once."""
         await self._supervisor.restart(reason)
+
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Keep litestream from a file that is about to be exchanged."""
+        await self._supervisor.let_go(file, timeout_s)
 
     async def stop(self) -> None:
         """End the supervisor in good order."""

@@ -6,7 +6,6 @@ Until the intent is written nothing that is served was touched; from then on the
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,20 +13,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops.restoring import beside, intent, locks, moment, scratch, swap
+from ops.restoring import beside, intent, locks, scratch, swap
 from ops.restoring import plan as planning
 from ops.restoring.beside import Copy
-from ops.restoring.intent import Intent
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.loss import Loss, loss
 from ops.restoring.mark import ACCEPT, APPLY, mark
-from ops.restoring.place import RESTORES, Place
+from ops.restoring.place import Place
 from ops.restoring.plan import Plan
 from ops.restoring.progress import COMPARE, MARK, SWAP, Progress, Tell, nobody
 from ops.restoring.refusal import Refused
 
 STAGING = "staging-"
-REPLACED = "replaced-"
 # A copy that a killed restore left is used again this long; the same restore asked for later fetches anew.
 RESUME_MAX_S = 6 * 3600.0
 
@@ -66,6 +63,13 @@ Consent = Callable[[Outcome], bool]
 """Shown what would be lost; False stops the restore, and nothing was touched."""
 
 
+HandOver = Callable[[str], str]
+"""Asks a server for the swap, given the folder in `restores` with the marked copies; returns where the old files are.
+
+Raises Refused where it was not done.
+"""
+
+
 class NotWanted(Refused):
     """Whoever was asked did not consent; nothing was touched."""
 
@@ -82,16 +86,19 @@ def restore_in_place(
     tell: Tell = nobody,
     step: swap.Step = swap.unheard,
     ask_timeout_s: float = ASK_TIMEOUT_S,
+    hand_over: HandOver | None = None,
 ) -> Outcome:
     """Put files back to one moment, the latest for None: all of them or none.
+
+    With `hand_over` a server that has the files open swaps them itself; else nobody may have them open.
 
     Raises Refused, with what to do; a killed one is done again by the same call, or finished by whoever settles.
     """
     for file in files:
         if (place.data / file).is_symlink():
             raise Refused(f"{place.data / file} is a link: put the file itself there, or restore with --to.")
-    with locks.held(place.data, files):
-        settled = swap.resolve(place.data, step)
+    with locks.held(place.data, files) if hand_over is None else locks.alone(place.data):
+        settled = swap.resolve(place.data, step) if hand_over is None else ""
         plans = beside.plans_of(place, files, at_ms, tell=tell, ask_timeout_s=ask_timeout_s)
         with _staging(place, plans) as folder:
             planning.refuse_without_room(place, plans)
@@ -103,7 +110,7 @@ def restore_in_place(
             if not consent(outcome):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NotWanted("Nothing was restored, and nothing was touched.")
-            old = _replace(place, copies, folder, _Mark(cause, replays, ledger), tell, step)
+            old = _replace(place, copies, folder, _Mark(cause, replays, ledger), tell, step, hand_over)
             shutil.rmtree(folder, ignore_errors=True)
     return replace(outcome, old=old)
 
@@ -118,27 +125,26 @@ def losses_of(place: Place, copies: Sequence[Copy], tell: Tell = nobody) -> tupl
 
 
 def _replace(
-    place: Place, copies: Sequence[Copy], folder: Path, said: _Mark, tell: Tell, step: swap.Step
+    place: Place,
+    copies: Sequence[Copy],
+    folder: Path,
+    said: _Mark,
+    tell: Tell,
+    step: swap.Step,
+    hand_over: HandOver | None,
 ) -> str:
     for copy in copies:
         tell(Progress(MARK, copy.file))
         mark(copy.path, said.cause, said.replays, said.ledger)
         step(f"{copy.file} is marked")
-    present = tuple(copy.file for copy in copies if (place.data / copy.file).exists())
-    began_ms = moment.now_ms()
-    old = f"{REPLACED}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began_ms // moment.MS))}-{secrets.token_hex(3)}"
-    pending = Intent(
-        fresh=f"{RESTORES}/{folder.name}",
-        old=f"{RESTORES}/{old}",
-        files=tuple(copy.file for copy in copies),
-        replaced=present,
-        began_ms=began_ms,
-    )
-    tell(Progress(SWAP, ", ".join(pending.files)))
-    intent.write(place.data, pending)
+    files = tuple(copy.file for copy in copies)
+    tell(Progress(SWAP, ", ".join(files)))
+    if hand_over is not None:
+        return hand_over(folder.name)
+    pending = intent.begin(place.data, folder.name, files)
     step("the intent is written")
     swap.finish(place.data, pending, step)
-    return str(place.data / pending.old) if present else ""
+    return str(place.data / pending.old) if pending.replaced else ""
 
 
 @contextmanager
@@ -147,7 +153,7 @@ def _staging(place: Place, plans: Sequence[Plan]) -> Iterator[Path]:
     text = "\n".join([place.target, *(f"{plan.file} {plan.last}" for plan in plans)])
     name = f"{STAGING}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     for other in place.restores.glob(f"{STAGING}*"):
-        # We hold the locks of the data folder, so nobody works there.
+        # We hold what keeps two restores apart, so nobody works there.
         if other.name != name or time.time() - other.stat().st_mtime > RESUME_MAX_S:
             shutil.rmtree(other, ignore_errors=True)
     with ExitStack() as stack:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ops.restoring import disk
+from ops.restoring import disk, moment
+from ops.restoring.place import RESTORES
 from ops.restoring.refusal import Refused
 
 NAME = "restore-intent.json"
+REPLACED = "replaced-"
 VERSION = 1
 
 
@@ -28,8 +32,23 @@ class Intent:
     version: int = VERSION
 
 
+def begin(data: Path, folder: str, files: tuple[str, ...]) -> Intent:
+    """Intend to put the marked copies in a folder of `restores` in place; lasting, and from then on it will be done."""
+    began_ms = moment.now_ms()
+    old = f"{REPLACED}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began_ms // moment.MS))}-{secrets.token_hex(3)}"
+    intent = Intent(
+        fresh=f"{RESTORES}/{folder}",
+        old=f"{RESTORES}/{old}",
+        files=files,
+        replaced=tuple(file for file in files if (data / file).exists()),
+        began_ms=began_ms,
+    )
+    write(data, intent)
+    return intent
+
+
 def write(data: Path, intent: Intent) -> None:
-    """Write the intent lastingly; from then on the swap will be done."""
+    """Write the intent lastingly."""
     disk.write(data / NAME, json.dumps(asdict(intent), indent=2).encode() + b"\n")
 
 

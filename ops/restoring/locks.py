@@ -12,24 +12,33 @@ from ops.restoring.refusal import Refused
 
 FOLDER_MODE = 0o700
 SUPERVISOR = "litestream"
+ALONE = "restore.lock"
 STOP = "Stop it first (kill {pid}, or systemctl stop palaver), and start it again afterwards"
 
 
 @contextmanager
 def held(data: Path, files: Sequence[str]) -> Iterator[None]:
-    """Hold the lock of each database, and that of the replication, which keeps two restores apart, too.
+    """Hold the lock of each database, that of the replication, and the one that keeps two restores apart.
 
     A server that has none of these files open may go on where its replication, a process of its own, is stopped. Raises
     Refused with the pid of who has one.
     """
     data.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(alone(data))
         for file in sorted(set(files)):
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
         supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)
         stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
         _refuse_orphan(supervisor)
+        yield
+
+
+@contextmanager
+def alone(data: Path) -> Iterator[None]:
+    """Hold what keeps two restores of one data folder apart; raises Refused with the pid of who has it."""
+    with _lock(data / ALONE, f"A restore of {data} is run"):
         yield
 
 

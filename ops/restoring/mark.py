@@ -9,6 +9,7 @@ import os
 import secrets
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from ops.restoring import disk, moment
 from ops.restoring.engine import sqlite3
@@ -30,6 +31,7 @@ _BEGIN = """
 INSERT INTO generations (epoch, kind, since_ms, cause, synchronous, replays, ended_ms)
 VALUES (?, 'restore', ?, ?, 'full', ?, ?)
 """
+_NEWEST = "SELECT epoch, kind FROM generations ORDER BY number DESC LIMIT 1"
 _WAIVE = "UPDATE generations SET ledger = 'skip' WHERE epoch = ?"
 
 
@@ -57,6 +59,20 @@ def mark(copy: Path, cause: str, replays: str, ledger: str = APPLY) -> Path:
         raise Refused(f"Another program has the copy {marked} open. End it, and restore again.")
     _flush(marked)
     return marked
+
+
+def restored_epoch(marked: Path) -> str:
+    """Return the epoch of the restore that a copy is marked with; raises Refused for one that is not."""
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(marked))}?mode=ro&immutable=1", uri=True)
+        ) as connection:
+            found = connection.execute(_NEWEST).fetchone()
+    except sqlite3.Error as error:
+        raise Refused(f"The copy {marked} cannot be read: {error}.") from error
+    if found is None or found[1] != "restore":
+        raise Refused(f"The copy {marked} is not marked as restored.")
+    return str(found[0])
 
 
 def _flush(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ops.restoring import before, beside, disk, moment, scratch
 from ops.restoring import plan as planning
 from ops.restoring.beside import Copy
-from ops.restoring.inplace import Consent, Outcome, losses_of, restore_in_place
+from ops.restoring.inplace import Consent, HandOver, Outcome, losses_of, restore_in_place
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import MAIN, OFF, Place, file_name, known_files, unlisted
@@ -50,8 +50,17 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-def run(place: Place, request: Request, consent: Consent, tell: Tell = nobody) -> Answer:
-    """Do what is asked; raises Refused with what to do, and then nothing that is served was touched."""
+def run(
+    place: Place,
+    request: Request,
+    consent: Consent,
+    tell: Tell = nobody,
+    hand_over: HandOver | None = None,
+) -> Answer:
+    """Do what is asked; raises Refused with what to do, and then nothing that is served was touched.
+
+    `hand_over` asks a server that has the files open to swap them; see restore_in_place.
+    """
     _check(request)
     row = None
     if request.before:
@@ -80,6 +89,7 @@ def run(place: Place, request: Request, consent: Consent, tell: Tell = nobody) -
             ledger=request.ledger,
             tell=tell,
             ask_timeout_s=request.ask_timeout_s,
+            hand_over=hand_over,
         )
         restored: tuple[Path, ...] = tuple(place.data / file for file in files)
     else:

@@ -67,6 +67,10 @@ class LitestreamAlongside:
         except OSError as error:
             logger.error("palaver replicate could not be asked to restart Litestream: %s", error)
 
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Keep the other process's litestream from a file that is about to be exchanged; see Supervisor."""
+        await self._socket.let_go(file, timeout_s)
+
     async def stop(self) -> None:
         """End looking. The other process goes on, and copies what was written last."""
         self._stop.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +20,8 @@ CONNECTIONS_MAX = 256
 Answer = TypeVar("Answer")
 
 SYNCED = frozenset({"synced", "no_change"})
+
+logger = logging.getLogger("palaver.litestream")
 
 
 class SocketFailed(Exception):
@@ -90,6 +93,14 @@ class LitestreamSocket:
             txid=answer.txid,
             replicated_txid=answer.replicated_txid,
         )
+
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Make it close a file and leave it alone until it is started anew; what fails is logged."""
+        body = {"path": str(file), "timeout": math.ceil(timeout_s)}
+        try:
+            await self._ask("POST", "/stop", body, timeout_s)
+        except SocketFailed as failed:
+            logger.warning("Litestream did not let go of %s: %s", file.name, failed)
 
     async def _ask(self, method: str, path: str, body: object, timeout_s: float) -> bytes:
         try:

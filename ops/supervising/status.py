@@ -43,5 +43,11 @@ class Supervisor(Protocol):
     async def restart(self, reason: str) -> None:
         """Ask for a fresh process; returns at once."""
 
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        """Keep litestream from a file that is about to be exchanged; never raises.
+
+        Should it have the file all the same, the exchange is noticed within a second, and mended by a whole copy.
+        """
+
     async def stop(self) -> None:
         """Copy what was written last, end the process, and return when it is gone; bounded by `replica_stop_s`."""

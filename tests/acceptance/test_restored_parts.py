@@ -174,3 +174,15 @@ async def _restore(server: Server, conversation: str, *options: str) -> Any:
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     return json.loads(out)
+
+
+async def test_a_file_is_put_back_from_a_marked_copy_of_its_own_alone(server: Server) -> None:
+    (server.data_dir / "restores/then").mkdir(parents=True)
+    asked = {"copy": "then"}
+    address = "/v1/ops/personas/{}/restores"
+    async with RestClient(server.url, server.token("root", scope="ops")) as root:
+        assert (await root.http.post(address.format("main"), json=asked)).status_code == 400
+        assert (await root.http.post(address.format("luna"), json=asked)).status_code == 404
+        assert (await root.http.post(address.format("../main"), json=asked)).status_code == 404
+    async with RestClient(server.url, server.token("alice")) as alice:
+        assert (await alice.http.post(address.format("luna"), json=asked)).status_code == 403

@@ -217,3 +217,57 @@ async def test_whoever_gave_up_waiting_does_not_disturb_the_others(desk: Desk) -
     given_up.cancel()
     desk.store.open_gate.set()
     assert seqs([await kept]) == [2]
+
+
+async def test_who_asks_for_the_file_gets_it_after_what_is_queued_and_sends_are_refused_meanwhile(
+    desk: Desk,
+) -> None:
+    has_it, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def act() -> None:
+        desk.log.append("exchange")
+        has_it.set()
+        await may_go_on.wait()
+
+    queued = desk.submit("a")
+    done = desk.writer.stand_aside(act)
+    await has_it.wait()
+    with pytest.raises(Unavailable):
+        desk.submit("b")
+    with pytest.raises(Unavailable):
+        desk.writer.stand_aside(act)
+    may_go_on.set()
+    await done
+    assert seqs(await asyncio.gather(*queued)) == [1]
+    assert [line for line in desk.log if line in ("commit 1", "exchange", "reopened")] == [
+        "commit 1",
+        "exchange",
+        "reopened",
+    ]
+    assert seqs(await asyncio.gather(*desk.submit("b"))) == [2]
+
+
+async def test_an_exchange_that_fails_is_told_and_the_file_is_opened_again(desk: Desk) -> None:
+    async def act() -> None:
+        raise broken()
+
+    desk.store.reopen_failures = [broken()]
+    with pytest.raises(Unavailable, match="full"):
+        await desk.writer.stand_aside(act)
+    await until(lambda: desk.reopenings == 1, "a reopening")
+    assert desk.log.count("reopen") == 2
+    assert seqs(await asyncio.gather(*desk.submit("a"))) == [1]
+
+
+async def test_a_file_that_cannot_be_written_may_be_exchanged(desk: Desk) -> None:
+    desk.store.failures = [broken()]
+    desk.store.reopen_failures = [broken()] * 1000
+    with pytest.raises(Unavailable):
+        await asyncio.gather(*desk.submit("a"))
+
+    async def act() -> None:
+        desk.log.append("exchange")
+
+    await desk.writer.stand_aside(act)
+    await until(lambda: not desk.writer.failure, "writing")
+    assert seqs(await asyncio.gather(*desk.submit("a"))) == [1]

@@ -40,6 +40,7 @@ class Script:
         self.under_way = 0
         self.most_under_way = 0
         self.restarts: list[str] = []
+        self.let_go_of: list[Path] = []
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -58,6 +59,9 @@ class Script:
 
     async def restart(self, reason: str) -> None:
         self.restarts.append(reason)
+
+    async def let_go(self, file: Path, timeout_s: float) -> None:
+        self.let_go_of.append(file)
 
     async def trouble(self) -> str:
         return self.trouble_text
@@ -276,3 +280,23 @@ async def test_a_part_that_breaks_begins_again(
         await until(lambda: script.runs == 2, "a second run")
 
     assert "a part of replication broke" in caplog.text
+
+
+async def test_a_file_that_is_let_go_is_copied_to_its_end_first_and_proven_anew_afterwards() -> None:
+    script, file = Script(), File()
+    async with replication(script, file) as made:
+        await state(made, REPLICATING)
+        await made.let_go("main")
+        assert len(script.syncs) == 2
+        assert script.let_go_of == [PATH]
+        assert made.replicas()[0].proven_ms == 0
+
+
+async def test_a_file_that_is_being_copied_whole_is_no_reason_for_a_restart() -> None:
+    script, file = Script(), File()
+    script.status = LitestreamStatus(running=True, pid=7, copying=(str(PATH),))
+    script.outcome = SyncOutcome(ok=False, reason="a whole new copy is being made")
+    async with replication(script, file) as made:
+        await state(made, STALLED)
+        await until(lambda: len(script.syncs) > 5, "more proofs")
+        assert script.restarts == []
