@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops.restoring import beside, intent, locks, scratch, swap
+from ops.restoring import ledger as ledgers
 from ops.restoring import plan as planning
 from ops.restoring.beside import Copy
 from ops.restoring.litestream import ASK_TIMEOUT_S
@@ -33,7 +34,7 @@ RESUME_MAX_S = 6 * 3600.0
 class Outcome:
     """What a restore did, or would do. `old` is the folder of what was there before, empty where nothing was.
 
-    `notes` are sentences for whoever is asked to consent.
+    `notes` are sentences for whoever is asked to consent, `ledger` one about what was fetched for it.
     """
 
     at_ms: int | None
@@ -41,6 +42,7 @@ class Outcome:
     losses: tuple[Loss, ...]
     settled: str = ""
     old: str = ""
+    ledger: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -100,16 +102,26 @@ def restore_in_place(
     with locks.held(place.data, files) if hand_over is None else locks.alone(place.data):
         settled = swap.resolve(place.data, step) if hand_over is None else ""
         plans = beside.plans_of(place, files, at_ms, tell=tell, ask_timeout_s=ask_timeout_s)
+        wanted = ledgers.lacking(place, plans, ledger, tell=tell, ask_timeout_s=ask_timeout_s)
         with _staging(place, plans) as folder:
+            records = ledgers.derive(place, wanted, folder, tell=tell)
             planning.refuse_without_room(place, plans)
             copies = beside.copies_of(place, plans, folder, tell=tell)
             step("the copies are checked")
+            records = ledgers.beyond(records, [(copy.path, copy.file) for copy in copies])
             outcome = Outcome(
-                at_ms=at_ms, copies=tuple(copies), losses=losses_of(place, copies, tell), settled=settled
+                at_ms=at_ms,
+                copies=tuple(copies),
+                losses=losses_of(place, copies, tell),
+                settled=settled,
+                ledger=ledgers.said(wanted, records),
             )
             if not consent(outcome):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NotWanted("Nothing was restored, and nothing was touched.")
+            # Before the intent: a start that finds the swap done must find what it forbids, too.
+            ledgers.append(place.data, records)
+            step("the ledger is written")
             old = _replace(place, copies, folder, _Mark(cause, replays, ledger), tell, step, hand_over)
             shutil.rmtree(folder, ignore_errors=True)
     return replace(outcome, old=old)

@@ -25,13 +25,13 @@ def held(data: Path, files: Sequence[str]) -> Iterator[None]:
     """
     data.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.enter_context(alone(data))
         for file in sorted(set(files)):
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
         supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)
         stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
         _refuse_orphan(supervisor)
+        stack.enter_context(alone(data))
         yield
 
 

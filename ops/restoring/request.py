@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops.restoring import before, beside, disk, moment, scratch
+from ops.restoring import ledger as ledgers
 from ops.restoring import plan as planning
 from ops.restoring.beside import Copy
 from ops.restoring.inplace import Consent, HandOver, Outcome, losses_of, restore_in_place
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
 from ops.restoring.place import MAIN, OFF, Place, file_name, known_files, unlisted
+from ops.restoring.plan import Plan
 from ops.restoring.progress import Tell, nobody
 from ops.restoring.refusal import Misused, Refused
 
@@ -137,10 +139,25 @@ def _beside(
     planning.refuse_without_room(home, plans)
     with scratch.temporary(home) as folder:
         copies = beside.copies_of(place, plans, folder, tell=tell)
-        outcome = Outcome(at_ms=at_ms, copies=tuple(copies), losses=losses_of(place, copies, tell))
+        outcome = Outcome(
+            at_ms=at_ms,
+            copies=tuple(copies),
+            losses=losses_of(place, copies, tell),
+            ledger=_ledger_of(place, request, plans) if request.dry_run else "",
+        )
         for copy, target in zip(copies, targets, strict=bool(targets)):
             _put(copy, target)
     return outcome, targets
+
+
+def _ledger_of(place: Place, request: Request, plans: Sequence[Plan]) -> str:
+    """Tell what a restore in place would have to fetch beside, or why it would be refused."""
+    try:
+        return ledgers.cost(
+            ledgers.lacking(place, plans, request.ledger, ask_timeout_s=request.ask_timeout_s)
+        )
+    except Refused as refused:
+        return str(refused)
 
 
 def _targets(to: Path | None, files: Sequence[str]) -> tuple[Path, ...]:
@@ -164,7 +181,7 @@ def _put(copy: Copy, target: Path) -> None:
 
 
 def _notes(outcome: Outcome, row: before.Row | None) -> list[str]:
-    notes = [outcome.settled] if outcome.settled else []
+    notes = [each for each in (outcome.settled, outcome.ledger) if each]
     for copy in outcome.copies:
         if row is not None and row.file == copy.file:
             notes.append(before.verdict(row, copy))
