@@ -51,6 +51,7 @@ def agree(connection: Any, writing: Writing, book_of_file: Ledger) -> None:
     ]
     try:
         book_of_file.append(records)
+        book_of_file.compact()
     except OSError as error:
         logger.error("%s cannot be written (%s): it is caught up at the next start", book_of_file.path, error)
 

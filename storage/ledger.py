@@ -6,9 +6,11 @@ and messages, and holds nothing of what was said.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from chat.ids import conversation_id_of
 
 LEDGER_FILE = "ledger.jsonl"
 OWNER_ONLY = 0o600
+COMPACT_ABOVE_BYTES = 1024 * 1024
+"""A ledger that is no larger is never written anew: some ten thousand lines are read in a moment."""
 FORBIDS = frozenset({"member.left", "message.deleted"})
 RECORDED = FORBIDS | {"member.joined", "message.restored"}
 """The kinds of events that stand in the ledger: what must not come back, and what takes such a thing back."""
@@ -97,15 +101,35 @@ class Ledger:
         if not records:
             return
         lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
-        try:
+        with self._locked() as descriptor:
+            is_new = os.fstat(descriptor).st_size == 0
             if _is_torn(descriptor):
                 lines = b"\n" + lines
-            while lines:
-                lines = lines[os.write(descriptor, lines) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            _write(descriptor, lines)
+            if is_new:
+                _flush_folder(self.path.parent)
+
+    def compact(self) -> None:
+        """Write a large ledger anew without what counts no more, where that is the greater part; raises OSError.
+
+        What it says stays the same, to the order of its entries. A line that is not understood is kept as it is.
+        """
+        if not self.path.exists() or self.path.stat().st_size <= COMPACT_ABOVE_BYTES:
+            return
+        with self._locked():
+            lines = self.path.read_bytes().splitlines()
+            kept = _folded(lines)
+            if len(lines) - len(kept) <= len(kept):
+                return
+            fresh = self.path.with_name(self.path.name + ".new")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OWNER_ONLY)
+            try:
+                _write(descriptor, b"".join(line + b"\n" for line in kept))
+            finally:
+                os.close(descriptor)
+            os.replace(fresh, self.path)
+            _flush_folder(self.path.parent)
+        logger.info("the ledger was written anew", extra={"lines": len(kept), "before": len(lines)})
 
     def read(self, persona: str) -> Book:
         """Read what counts for a persona's file; raises LedgerUnreadable."""
@@ -124,6 +148,22 @@ class Ledger:
     def opened(self, epoch: str) -> Opened:
         """Say that this file and the ledger agree as of the generation with that epoch."""
         return Opened(file=self._file, epoch=epoch)
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Open the ledger, made where it is not, and hold its lock, which keeps writers of all files apart.
+
+        Whoever waited while it was written anew has the old one open, and opens the new one.
+        """
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_at(self.path, descriptor):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)
 
     def _records(self) -> Iterator[Record]:
         try:
@@ -175,6 +215,48 @@ def _entry(persona: str, row: tuple[Any, ...]) -> Entry:
         message_seq=message_seq,
         message_epoch=message_epoch,
     )
+
+
+def _folded(lines: Sequence[bytes]) -> list[bytes]:
+    """Return the lines that count, as `Ledger.read` takes them, for all files."""
+    unknown: list[bytes] = []
+    entries: dict[Key, bytes] = {}
+    opened: dict[str, bytes] = {}
+    for line in filter(bytes.strip, lines):
+        try:
+            record = _RECORDS.decode(line)
+        except msgspec.DecodeError:
+            unknown.append(line)
+            continue
+        match record:
+            case Entry():
+                entries[record.key] = line
+            case Void():
+                entries.pop((record.conversation_id, record.seq, record.epoch), None)
+            case Opened():
+                opened[record.file] = line
+    return [*unknown, *entries.values(), *opened.values()]
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.fsync(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _is_torn(descriptor: int) -> bool:

@@ -100,7 +100,7 @@ def _database(copy: Path, facts: FileFacts) -> BackupFile:
 
 
 def _others(data: Path, partial: Path, *, secret: bool) -> list[BackupFile]:
-    """Copy what stands beside the databases. The ledger only grows, so a line more than the moment had does no harm."""
+    """Copy what stands beside the databases. A line of the ledger more than the moment had does no harm."""
     names = {LEDGER_FILE: "ledger", **({SECRET_FILE: "secret"} if secret else {})}
     found = []
     for name, content in names.items():

@@ -212,7 +212,7 @@ def _locked(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, OWNER_ONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+            if path.exists() and os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 yield descriptor
                 return
         finally:
