@@ -30,7 +30,8 @@ from chat.settings import Settings
 from chat.version import VERSION
 from ops.doctor import check_start
 from ops.drilling.schedule import DrillSchedule
-from ops.metrics import FileGauges, Gauges, Metrics
+from ops.metrics import CopyGauges, FileGauges, Gauges, Metrics
+from ops.replica_check import ReplicaCheck
 from ops.replicating import replication_of
 from ops.replication import Replication
 from ops.restore_start import prepare
@@ -70,9 +71,9 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)
     replication = replication_of(settings, files) if settings.replicates else None
-    drills = DrillSchedule(settings)
+    drills, check = DrillSchedule(settings), ReplicaCheck(settings, files.paths)
     try:
-        core = await _core(settings, metrics, files, replication, drills)
+        core = await _core(settings, metrics, files, replication, drills, check)
         if replication is not None:
             replication.start()
         sockets = Sockets(settings.shutdown_spread_s)
@@ -85,6 +86,7 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncI
             watching.append(tasks.create_task(files.keep_noted()))
             watching.append(tasks.create_task(Upkeep(files, settings.optimize_h).run()))
             watching.append(tasks.create_task(drills.run()))
+            watching.append(tasks.create_task(check.run()))
             yield State(drain=sockets.drain)
             for task in watching:
                 task.cancel()
@@ -105,6 +107,7 @@ async def _core(
     files: PersonaFiles,
     replication: Replication | None,
     drills: DrillSchedule,
+    check: ReplicaCheck,
 ) -> Core:
     hub = Hub(settings, metrics)
     broker = MemoryBroker()
@@ -129,9 +132,9 @@ async def _core(
         archives=RestoredArchives(Path(settings.data)),
         put_back=served.put_back,
         exposition=lambda accept: metrics.exposition(
-            accept, _gauges(hub, files, served.opened, report(), drills)
+            accept, _gauges(hub, files, served.opened, report(), drills, check)
         ),
-        upkeep=lambda: [drills.health()] if drills.is_on else [],
+        upkeep=lambda: [*([drills.health()] if drills.is_on else []), *check.health()],
     )
 
 
@@ -141,6 +144,7 @@ def _gauges(
     opened: dict[str, OpenFile],
     replication: ReplicationReport,
     drills: DrillSchedule,
+    check: ReplicaCheck,
 ) -> Gauges:
     sizes, generations, swapped = files.sizes(), files.generations(), files.swapped()
     failing = any(file.writer.failure for file in opened.values())
@@ -155,6 +159,7 @@ def _gauges(
         },
         verified_restore_ms=drills.last_verified_ms,
         failed_drill_ms=drills.last_failed_ms,
+        copies={name: CopyGauges(not seen.broken, len(seen.holes)) for name, seen in check.seen.items()},
     )
 
 

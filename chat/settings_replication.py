@@ -131,6 +131,14 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             minimum=1.0,
         ),
     ] = 15.0
+    replica_check_h: Annotated[
+        int,
+        knob(
+            "h",
+            "How often the server looks whether pieces are missing on the replica; 0: never.",
+            minimum=0,
+        ),
+    ] = 1
     wal_bytes_max: Annotated[
         int,
         knob(

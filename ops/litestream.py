@@ -172,7 +172,7 @@ class Litestream:
         if self._anew:
             await asyncio.to_thread(self._place.forget_copies)
             if self._emptied:
-                self._files.distrust()
+                self._files.distrust(self._files.present())
             self._anew = self._emptied = False
         files = self._files.hold()
         async with self._whole.underway(self._binary, self._wake):
@@ -219,6 +219,11 @@ class Litestream:
 
     def _is_other(self, files: Sequence[Path]) -> bool:
         exchanged = self._files.look()
+        for name, wish in self._place.wanted_whole().items():
+            path = self._place.folder.parent / name
+            if path in self._files.present():
+                self._files.distrust((path,))
+            wish.unlink()
         return exchanged or set(files) != set(self._files.present()) - set(self._files.exchanged)
 
     def _wished(self) -> str:

@@ -45,6 +45,13 @@ class FileGauges(msgspec.Struct, frozen=True):
     swapped: bool = False
 
 
+class CopyGauges(msgspec.Struct, frozen=True):
+    """What was seen of one file's copy last: whether the newest can be restored, and how many holes there are."""
+
+    restorable: bool
+    holes: int
+
+
 class Gauges(msgspec.Struct, frozen=True):
     """How the server is right now; `files` by the name of the database file.
 
@@ -58,6 +65,7 @@ class Gauges(msgspec.Struct, frozen=True):
     replication: ReplicationReport = ReplicationReport(on=False)
     verified_restore_ms: int = 0
     failed_drill_ms: int = 0
+    copies: Mapping[str, CopyGauges] = {}
 
 
 _PER_FILE: tuple[tuple[str, str, Callable[[FileGauges], float]], ...] = (
@@ -227,6 +235,7 @@ def _state(gauges: Gauges) -> Iterator[Metric]:
             family.add_metric((file,), value(state))
         yield family
     yield from replication_families(gauges.replication)
+    yield from _copies(gauges.copies)
     yield GaugeMetricFamily(
         "palaver_last_verified_restore_timestamp_seconds",
         "When the last drill that passed began; 0 where none ever did.",
@@ -237,6 +246,24 @@ def _state(gauges: Gauges) -> Iterator[Metric]:
         "When the last drill that failed began; 0 where none ever did.",
         gauges.failed_drill_ms / 1000,
     )
+
+
+def _copies(copies: Mapping[str, CopyGauges]) -> Iterator[Metric]:
+    restorable = GaugeMetricFamily(
+        "palaver_replica_restorable",
+        "1 where a restore of the newest copy has all its pieces, as of the last look, else 0.",
+        labels=("file",),
+    )
+    holes = GaugeMetricFamily(
+        "palaver_replica_holes",
+        "Times that cannot be restored to, since pieces are missing on the replica, as of the last look.",
+        labels=("file",),
+    )
+    for file, copy in copies.items():
+        restorable.add_metric((file,), copy.restorable)
+        holes.add_metric((file,), copy.holes)
+    yield restorable
+    yield holes
 
 
 def _labelled(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:

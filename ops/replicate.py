@@ -7,6 +7,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,21 +18,34 @@ from ops.litestream import Litestream
 from ops.logs import configure
 from ops.replicating import leased
 from ops.restoring import swap
+from ops.restoring.place import file_name
 from ops.restoring.refusal import Refused
 from ops.supervising import binary
 from ops.supervising.lock import SupervisedElsewhere
+from ops.supervising.place import LitestreamPlace
 from ops.supervising.target import target_of
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 
-def replicate() -> None:
+def replicate(
+    anew: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anew",
+            help="Ask the process that replicates for a whole new copy of this database, as main, and return.",
+        ),
+    ] = None,
+) -> None:
     """Copy every commit of the databases in PALAVER_DATA to the replica, until Ctrl-C or SIGTERM.
 
-    `palaver serve` does that itself, unless PALAVER_REPLICATE is `alongside`.
+    `palaver serve` does that itself, unless PALAVER_REPLICATE is `alongside`. `--anew` works beside either.
     """
     settings = Settings.from_environment()
+    if anew:
+        _ask_anew(settings, anew)
+        return
     configure(settings)
     if not settings.replicates:
         print(
@@ -56,6 +70,22 @@ def replicate() -> None:
         raise typer.Exit(EXIT_FAILED) from error
     print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)
     asyncio.run(_until_told(leased(settings, litestream)))
+
+
+def _ask_anew(settings: Settings, names: list[str]) -> None:
+    try:
+        files = [file_name(name) for name in names]
+        absent = [file for file in files if not (Path(settings.data) / file).exists()]
+        if absent:
+            raise Refused(f"there is no {', '.join(absent)} in {settings.data}.")
+        for file in files:
+            LitestreamPlace(settings).want_whole(file)
+    except (Refused, OSError) as error:
+        print(f"palaver replicate: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from error
+    print(
+        f"A whole new copy of {', '.join(files)} is made by whoever replicates; its log says when it is done."
+    )
 
 
 async def _until_told(litestream: Fenced) -> None:

@@ -175,7 +175,7 @@ def _standing(subject: str, database: Path, files: list[Ltx]) -> Finding:
             subject,
             "replica",
             "parts are missing: what came after the hole cannot be restored",
-            "Make a `palaver backup` now, and restart the server; see docs/how-to/recover.md.",
+            f"Make a `palaver backup` now, then `palaver replicate --anew {database.stem}`; see docs/how-to/alarms.md.",
         )
     age_s = time.time() - newest_ms / MS
     size = sum(file.size_bytes for file in files)

@@ -129,9 +129,10 @@ class SupervisedFiles:
             self._save(clean=False)
         return same
 
-    def distrust(self) -> None:
-        """Have every file copied whole before it is replicated again: the place lost what was copied to it."""
-        self._exchanged.update(self.present())
+    def distrust(self, paths: Sequence[Path]) -> None:
+        """Have files copied whole before they are replicated again: the place lost what was copied to it."""
+        self._exchanged.update(paths)
+        self._save(clean=False)
 
     def hold_exchanged(self, path: Path) -> None:
         """Hold a file that a whole copy will be made of now."""

@@ -15,12 +15,14 @@ FOLDER = "litestream"
 FOLDER_MODE = 0o700
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS, with a zero at the end.
 SOCKET_PATH_BYTES_MAX = 100
+WHOLE = "whole-"
 
 
 class LitestreamPlace:
     """The paths of one data folder. `config` is written anew at each start of the child; `socket` is in it.
 
-    `files` notes the files' identities; whoever writes a reason into `wish` asks for a fresh process.
+    `files` notes the files' identities; whoever writes a reason into `wish` asks for a fresh process, and by
+    `want_whole` for a whole new copy of a file.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,6 +45,15 @@ class LitestreamPlace:
             raise PermissionError(
                 f"{self.socket.parent} is not ours alone. Remove it, or set PALAVER_DATA to a shorter path."
             )
+
+    def want_whole(self, file: str) -> None:
+        """Ask whoever supervises, or will, for a whole new copy of a database file; raises OSError."""
+        self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        (self.folder / f"{WHOLE}{file}").touch(mode=0o600)
+
+    def wanted_whole(self) -> dict[str, Path]:
+        """Return the files that a whole new copy is wanted of, each with what to take away when it is begun."""
+        return {path.name.removeprefix(WHOLE): path for path in self.folder.glob(f"{WHOLE}*")}
 
     def forget_copies(self) -> None:
         """Take away what Litestream itself noted of its copies, while none runs; raises OSError.

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from chat.replication import STARTING, Replica, ReplicationReport
-from ops.metrics import OUTCOMES, FileGauges, Gauges, Metrics
+from ops.metrics import OUTCOMES, CopyGauges, FileGauges, Gauges, Metrics
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 REPLICA = Replica(file="main.db", state=STARTING, since_ms=0, target="")
@@ -16,6 +16,7 @@ GAUGES = Gauges(
     write_queue_depth=0,
     files={"main.db": FileGauges(0, 0, True, 1)},
     replication=ReplicationReport(on=True, files=[REPLICA]),
+    copies={"main.db": CopyGauges(True, 0)},
 )
 SERIES = ("_bucket", "_count", "_sum")
 

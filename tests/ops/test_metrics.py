@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from chat.errors import CATALOGUE, DISCONNECTS, SLOW
 from chat.observer import Observer
-from ops.metrics import DRAFTS, OUTCOMES, SECONDS, FileGauges, Gauges, Histogram, Metrics
+from ops.metrics import DRAFTS, OUTCOMES, SECONDS, CopyGauges, FileGauges, Gauges, Histogram, Metrics
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 # What Prometheus 3 sends.
@@ -20,6 +20,7 @@ GAUGES = Gauges(
     files={
         "main.db": FileGauges(database_bytes=4096, wal_bytes=8192, writing=True, generation=5, swapped=True)
     },
+    copies={"main.db": CopyGauges(restorable=False, holes=2)},
 )
 OBSERVATIONS = 2_000
 OBSERVATION_S_MAX = 20e-6
@@ -62,6 +63,11 @@ def test_a_batch_is_counted_by_its_size_and_its_time(metrics: Metrics) -> None:
     assert value(metrics, "palaver_commit_seconds_bucket", le="0.0005") == 1
     assert value(metrics, "palaver_commit_seconds_bucket", le="0.01") == 2
     assert value(metrics, "palaver_commit_seconds_sum") == pytest.approx(0.0064)
+
+
+def test_a_copy_that_lost_pieces_is_shown(metrics: Metrics) -> None:
+    assert value(metrics, "palaver_replica_restorable", file="main.db") == 0
+    assert value(metrics, "palaver_replica_holes", file="main.db") == 2
 
 
 def test_an_ack_is_counted_by_its_time(metrics: Metrics) -> None:

@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
 from ops.supervising.alongside import LitestreamAlongside
+from ops.supervising.place import LitestreamPlace
 from tests.ops.litestream_world import World, alive
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until, until_awaited
@@ -145,3 +148,14 @@ async def test_refuses_what_cannot_be(world: World, replicate: Replicate) -> Non
         assert "Traceback" not in said
         assert "hidden" not in said
         assert other.process.returncode in (1, 2)
+
+
+def test_a_whole_new_copy_is_asked_for_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALAVER_DATA", str(world.databases.folder))
+    asked = CliRunner().invoke(app, ["replicate", "--anew", "main"])
+    assert asked.exit_code == 0, asked.output
+    assert list(LitestreamPlace(world.settings).wanted_whole()) == ["main.db"]
+    for wrong in ("luna", "../main"):
+        refused = CliRunner().invoke(app, ["replicate", "--anew", wrong])
+        assert refused.exit_code == 1, refused.output
+    assert list(LitestreamPlace(world.settings).wanted_whole()) == ["main.db"]
