@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.supervising.lock import SupervisedElsewhere, SupervisorLock
+from ops.supervising.lock import SupervisedElsewhere, SupervisorLock, _command_line
 from tests.ops.litestream_world import alive
 from tests.support.waiting import until
 
@@ -43,6 +43,8 @@ async def test_a_litestream_that_was_left_over_is_ended(
     words = [sys.executable, "-c", SLEEP, "replicate", "-config", f"{tmp_path}/config.json"]
     orphan = subprocess.Popen(words)
     spawned.append(orphan)
+    # A process is there before its command line is, by which it is known.
+    await until(lambda: _command_line(orphan.pid), "its command line")
     SupervisorLock(tmp_path).note_child(orphan.pid)
     lock = SupervisorLock(tmp_path)
     lock.acquire()
