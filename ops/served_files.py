@@ -105,8 +105,9 @@ class ServedFiles:
     ) -> None:
         """Exchange a file that nobody writes to; one at a time, since one intent is all that a start can settle."""
         async with self._one:
-            replaced(await asyncio.to_thread(self._intend, store.path.name, copy))
             await self._let_go(persona)
+            # From here on nothing may be written to the old file: a start that finds the intent carries it out.
+            replaced(await asyncio.to_thread(self._intend, store.path.name, copy))
             await store.exchange(self._settle)
 
     def _intend(self, file: str, copy: str) -> str:

@@ -105,9 +105,9 @@ class SQLiteStore:
         `put` is called in a thread. Where it raises StoreFailed, so does this, and `reopen` calls it again first:
         nobody writes to a file that is still to be replaced.
         """
+        self._put = put
         await self._end_generation()
         await self._close_connections()
-        self._put = put
         await self.reopen()
 
     async def reopen(self) -> None:
