@@ -17,7 +17,7 @@ from tests.support.client import DisconnectedError, ReplyError, SocketClient
 from tests.support.rest import RestClient
 
 PAUSE_S = 0.03
-BACKOFF_MIN_S = 0.05
+BACKOFF_MIN_S = 0.2
 BACKOFF_MAX_S = 0.5
 ACK_TIMEOUT_S = 10.0
 REPEATED = 0.05

@@ -15,11 +15,12 @@ import httpx2
 
 from tests.support import tokens
 from tests.support.ports import LOOPBACK, free_port
-from tests.support.waiting import STEP_S
 
 PROJECT = Path(__file__).resolve().parents[2]
-READY_TIMEOUT_S = 30.0
-EXIT_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
+READY_STEP_S = 0.03
+"""Each look is a request, and takes from the server the processor that it needs to start."""
+EXIT_TIMEOUT_S = 60.0
 LOG_TAIL_BYTES = 4_000
 
 
@@ -107,7 +108,7 @@ class Server:
             while not await _answers(http):
                 if not self.alive or time.monotonic() > started_s + timeout_s:
                     raise self._not_ready()
-                await asyncio.sleep(STEP_S)
+                await asyncio.sleep(READY_STEP_S)
         self.ready_s = time.monotonic() - started_s
 
     async def kill(self) -> None:
