@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chat.settings import Settings
@@ -19,7 +20,9 @@ from ops.supervising.alongside import LitestreamAlongside
 from ops.supervising.control_socket import LitestreamSocket, SocketFailed
 from ops.supervising.place import LitestreamPlace
 from ops.supervising.target import target_of
-from storage.personas import PersonaFiles
+
+if TYPE_CHECKING:  # `palaver replicate` supervises without opening a file
+    from storage.personas import PersonaFiles
 
 LOOK_TIMEOUT_S = 4.0
 CHILD_TIMEOUT_S = 2.0

@@ -34,7 +34,7 @@ from storage.engine import sqlite3
 from storage.inspect import server_of
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
-from storage.personas import PersonaFiles, path_of
+from storage.paths import path_of
 
 EXIT_FAILED = 1
 REVIVAL_TIMEOUT_S = 3600.0
@@ -152,6 +152,9 @@ def _revive(settings: Settings, persona: str, conversation_id: str, copy: str) -
 
 
 async def _revive_here(settings: Settings, persona: str, conversation_id: str, copy: str) -> Revived:
+    # Not at the top: all of `palaver restore` is imported with this file, and writes to no database otherwise.
+    from storage.personas import PersonaFiles
+
     files = PersonaFiles(settings, NullObserver())
     try:
         store = await files.open(persona)

@@ -17,7 +17,7 @@ from chat.ids import uuid_of
 from chat.models import RowId
 from storage.engine import sqlite3
 from storage.ledger import Ledger, LedgerUnreadable
-from storage.personas import path_of
+from storage.paths import path_of
 
 RESTORES = "restores"
 NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,80}\Z")

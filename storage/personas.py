@@ -1,4 +1,4 @@
-"""Which persona lives in which file: opens, migrates and closes them. `main` is the first of many."""
+"""Opens, migrates and closes the files of personas. `main` is the first of many."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chat.errors import Unknown
 from chat.ids import MAIN, PERSONA
 from chat.observer import Observer
 from chat.settings import Settings
 from chat.timeline import SWAPPED
 from storage.noted import NOTE_EVERY_S
+from storage.paths import PREFIX, path_of
 from storage.sqlite import SQLiteStore
-
-PREFIX = "persona_"
 
 
 class PersonaFiles:
@@ -81,10 +79,3 @@ class PersonaFiles:
     def generations(self) -> dict[str, int]:
         """Return the number of each open file's current generation, by file name."""
         return {store.path.name: store.timeline.current.number for store in self._open.values()}
-
-
-def path_of(folder: Path, persona: str) -> Path:
-    """Return where a persona's file is; raises Unknown for what is no persona, so that no other file is ever named."""
-    if not PERSONA.match(persona):
-        raise Unknown
-    return folder / (f"{MAIN}.db" if persona == MAIN else f"{PREFIX}{persona}.db")

@@ -12,7 +12,7 @@ from storage import migrate
 from storage.blank import make_blank
 from storage.engine import assert_version, sqlite3
 from storage.lock import FileLock
-from storage.personas import path_of
+from storage.paths import path_of
 from storage.tuning import Tuning
 
 
