@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.docs.pages import Block, blocks, read
 from tests.support.server import PROJECT, palaver
 
-PASTE_TIMEOUT_S = 40.0
+PASTE_TIMEOUT_S = 90.0
 PLACE = re.compile(r"/\S*/(?=data\b)")
 VOLATILE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-z]{8}(?=\"|\.\d)|\b[0-9a-f]{6}$|\d+", re.MULTILINE)
 DRAWN = re.compile(r"[\u2500-\u25ff\s]+")

@@ -25,7 +25,7 @@ BEGUN = ["reload"]
 """What a tail without a place to go on from begins with."""
 
 LOG_BYTES_MAX = 1 << 20
-END_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 90.0
 
 
 class Disaster:

@@ -21,7 +21,7 @@ from tests.support.weed import WeedServer
 TTL_S = 0.6
 # WsgiDAV tells two states of a file apart that are of different seconds.
 TAGGED_S = 1.1
-HELD_TIMEOUT_S = 20.0
+HELD_TIMEOUT_S = 60.0
 
 
 @pytest.fixture

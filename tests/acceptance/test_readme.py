@@ -22,7 +22,7 @@ from tests.support.rest import RestClient
 from tests.support.server import Server, palaver
 from tests.support.waiting import until
 
-PASTE_TIMEOUT_S = 30.0
+PASTE_TIMEOUT_S = 90.0
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 TUTORIAL = DOCS / "tutorial" / "first-conversation.md"
 CLIENT_PAGE = DOCS / "how-to" / "write-a-client.md"

@@ -21,7 +21,7 @@ FEW = 10
 CONVERSATIONS = 5
 REST_EVERY = 5
 """Every fifth person sends over REST; of the others every second shows `seen` when it comes back."""
-CALM_TIMEOUT_S = 60.0
+CALM_TIMEOUT_S = 120.0
 QUIET_S = 0.2
 
 

@@ -19,7 +19,7 @@ PEOPLE = 12
 CONVERSATIONS = 3
 PLAIN_EVERY = 4
 """Every fourth person of a conversation waits for no replica; every second shows `seen` when it comes back."""
-CALM_TIMEOUT_S = 90.0
+CALM_TIMEOUT_S = 120.0
 
 
 class Survival:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BINARY = Path(sys.executable).with_name("litestream")
 SYNC_TIMEOUT_S = 10.0
-PROVEN_TIMEOUT_S = 40.0
+PROVEN_TIMEOUT_S = 90.0
 SIDES = ("-wal", "-shm")
 
 

@@ -14,7 +14,7 @@ from websockets.frames import CloseCode
 
 from tests.support.feed import Feed
 
-REPLY_TIMEOUT_S = 10.0
+REPLY_TIMEOUT_S = 30.0
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 Json = dict[str, Any]
 

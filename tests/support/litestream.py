@@ -17,8 +17,8 @@ from chat.replication import Replica
 from tests.support.waiting import until_awaited
 
 SYNC_TIMEOUT_S = 2.0
-EXIT_TIMEOUT_S = 10.0
-RESTORE_TIMEOUT_S = 30.0
+EXIT_TIMEOUT_S = 30.0
+RESTORE_TIMEOUT_S = 60.0
 MONITOR_INTERVAL = "10s"
 """Litestream copies this seldom by itself, so that a test sees what a sync does and nothing else."""
 SYNCED = ("synced", "no_change")

@@ -6,7 +6,7 @@ import asyncio
 
 from tests.support.ports import LOOPBACK
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 HANDSHAKE = (
     "Connection: Upgrade",
     "Upgrade: websocket",

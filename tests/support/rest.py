@@ -9,7 +9,7 @@ import httpx2
 
 from tests.support.tokens import bearer
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 PAGE_LIMIT = 200
 Json = dict[str, Any]
 

@@ -22,8 +22,8 @@ KEY_ID = "AKIAPALAVERTESTS"
 SECRET = "a-secret-of-the-tests-alone"
 OTHER_KEY_ID = "AKIASOMEBODYELSE"
 OTHER_SECRET = "a-secret-of-somebody-else"
-READY_TIMEOUT_S = 30.0
-EXIT_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 30.0
 
 
 class S3Server:

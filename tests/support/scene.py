@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.client import PLAIN, ReplyError, SocketClient
 from tests.support.server import Server
 
-REPLY_TIMEOUT_S = 10.0
+REPLY_TIMEOUT_S = 30.0
 Json = dict[str, Any]
 
 

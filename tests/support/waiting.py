@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 STEP_S = 0.01
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 
 async def until(look: Callable[[], Seen | None], what: str, timeout_s: float = TIMEOUT_S) -> Seen:

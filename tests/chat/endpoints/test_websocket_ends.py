@@ -22,7 +22,7 @@ UNAVAILABLE = 503
 FAT = "x" * 40_000
 FRAME_BYTES_MAX = 64 * 1024
 SHUTDOWN_MAX_S = 8.0
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 async def scene_on(tmp_path: Path, **settings: Any) -> Scene:

@@ -23,7 +23,7 @@ from tests.support.files import make_file
 from tests.support.server import palaver
 from tests.support.waiting import STEP_S
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture

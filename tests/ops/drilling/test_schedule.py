@@ -75,7 +75,7 @@ async def test_a_due_drill_is_run_in_a_process_of_its_own_and_then_not_again(
 ) -> None:
     schedule = DrillSchedule(settings(hurried))
     running = asyncio.create_task(schedule.run())
-    await until(lambda: "did not pass" in caplog.text, "the drill to end", timeout_s=30)
+    await until(lambda: "did not pass" in caplog.text, "the drill to end", timeout_s=90)
     running.cancel()
 
     assert "exit code 75" in caplog.text

@@ -17,7 +17,7 @@ from ops.leasing.lease import LOST, Lease, Written
 from ops.leasing.lease_object import NAME
 from ops.supervising.control_socket import LitestreamSocket, SyncOutcome
 from ops.supervising.place import LitestreamPlace
-from tests.ops.litestream_world import World, alive
+from tests.ops.litestream_world import PROVEN_TIMEOUT_S, World, alive
 from tests.support.lease_object import holder
 from tests.support.waiting import until, until_awaited
 
@@ -60,7 +60,7 @@ class Fenced:
         async def look() -> bool:
             return (await self.sync()).ok
 
-        await until_awaited(look, "a proof", timeout_s=20)
+        await until_awaited(look, "a proof", PROVEN_TIMEOUT_S)
 
     def age(self) -> None:
         """Take away the first pieces, as Litestream does when they are some time old."""

@@ -18,7 +18,7 @@ from ops.leasing.lease_object import LeaseObject, ObjectFailed
 from tests.support.lease_object import Replica, holder
 from tests.support.waiting import until
 
-TIMEOUT_S = 10
+TIMEOUT_S = 30
 ENDED_PID = 2**22 + 1  # more than Linux ever gives
 
 

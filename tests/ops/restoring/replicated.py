@@ -25,7 +25,7 @@ LARGER = ("1", "9")
 
 SYNC_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 60.0
-EXIT_TIMEOUT_S = 20.0
+EXIT_TIMEOUT_S = 60.0
 
 
 class UnixConnection(HTTPConnection):

@@ -21,7 +21,7 @@ from ops.serving.options import ServerConfig, ServerOptions
 from ops.serving.websocket_protocol import WebSocketProtocol
 
 LOOPBACK = "127.0.0.1"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 STEP_S = 0.01
 DESCRIPTORS_MAX = 1_000_000
 

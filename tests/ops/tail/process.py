@@ -21,7 +21,7 @@ from ops.tail.typed import typed_lines
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 CLOSED = -1
 Json = dict[str, Any]
 

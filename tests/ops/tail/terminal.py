@@ -16,7 +16,7 @@ from tests.ops.tail.glass import Glass
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 WIDTH = 70
 HEIGHT = 20
 LOCAL_FLAGS = 3
