@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from chat.settings import Settings
-from ops.logs import REDACTED, configure, redact
+from ops.logs import OURS, REDACTED, TALKATIVE, UVICORN, configure, redact
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl-_x"
 
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def _restored_logging() -> Iterator[None]:
     """Put everything back that `configure` changes: the loggers belong to the whole test run."""
-    names = ("", "palaver", "uvicorn", "uvicorn.error", "uvicorn.access")
+    names = ("", OURS, *UVICORN, *TALKATIVE)
     kept = [
         (logger, logger.level, logger.propagate, logger.handlers[:])
         for logger in map(logging.getLogger, names)
