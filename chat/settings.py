@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from chat.knob import knob
+from chat.knob import FILE_BYTES_MAX, knob
 from chat.settings_replication import ReplicationSettings
 
 PREFIX = "PALAVER_"
@@ -48,13 +48,21 @@ class Settings(ReplicationSettings, frozen=True, kw_only=True):
         Literal["full", "normal"],
         knob("choice", "full: an ack survives a power cut. normal: faster, and it may not."),
     ] = "full"
-    readers: Annotated[int, knob("connections", "Reading connections per database file.", minimum=1)] = 4
+    readers: Annotated[
+        int, knob("connections", "Reading connections per database file.", minimum=1, maximum=64)
+    ] = 4
     busy_timeout_ms: Annotated[
         int, knob("ms", "How long SQLite waits for another process's lock.", minimum=0)
     ] = 5000
     cache_size_kib: Annotated[int, knob("KiB", "SQLite's page cache per connection.", minimum=64)] = 8192
     journal_size_limit_bytes: Annotated[
-        int, knob("bytes", "The size that a WAL file shrinks to when it starts anew.", minimum=0)
+        int,
+        knob(
+            "bytes",
+            "The size that a WAL file shrinks to when it starts anew.",
+            minimum=0,
+            maximum=FILE_BYTES_MAX,
+        ),
     ] = 64 * 1024 * 1024
     wal_autocheckpoint_pages: Annotated[
         int,
@@ -254,13 +262,20 @@ def described(hint: object) -> tuple[object, msgspec.Meta]:
     return plain, meta
 
 
+def written(value: object) -> str:
+    """Return a setting's value as it stands in the environment."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def _parse(variable: str, text: str, hint: object) -> object:
     try:
         return msgspec.convert(_flag(text) if described(hint)[0] is bool else text, hint, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         default = getattr(Settings(), variable.removeprefix(PREFIX).lower())
         raise BadSetting(
-            f"{variable}={text!r} cannot be used: {error}. Unset it for the default, {default!r}."
+            f"{variable}={text!r} cannot be used: {error}. Unset it for the default, {written(default)}."
         ) from error
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from chat.knob import knob
+from chat.knob import FILE_BYTES_MAX, knob
 
 OFF = "off"
 """The `replica` that copies nothing."""
@@ -145,6 +145,7 @@ class ReplicationSettings(msgspec.Struct, frozen=True, kw_only=True):
             "bytes",
             "A WAL larger than this is told by /readyz; where replication is down, the server copies it back itself.",
             minimum=1024 * 1024,
+            maximum=FILE_BYTES_MAX,
         ),
     ] = 256 * 1024 * 1024
 

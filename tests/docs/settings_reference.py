@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin
 
 import msgspec
 
-from chat.settings import PREFIX, Settings, described, knobs
+from chat.settings import PREFIX, Settings, described, knobs, written
 from chat.settings_replication import ReplicationSettings
 
 COMMAND = ".venv/bin/python -m tests.docs.settings_reference > docs/reference/settings.md"
@@ -67,9 +67,7 @@ def _default(name: str, unit: str) -> str:
     value = getattr(Settings(), name)
     if value == "":
         return "empty"
-    if isinstance(value, bool):
-        return "`yes`" if value else "`no`"
-    return f"`{value}`{_in_words(value)}" if unit == "bytes" else f"`{value}`"
+    return f"`{written(value)}`{_in_words(value)}" if unit == "bytes" else f"`{written(value)}`"
 
 
 def _in_words(size: int) -> str:
@@ -82,7 +80,9 @@ def _in_words(size: int) -> str:
 def _allowed(plain: object, meta: msgspec.Meta) -> str:
     if get_origin(plain) is Literal:
         return f"One of {', '.join(f'`{choice}`' for choice in get_args(plain))}."
-    return f"At least {meta.ge}." if meta.ge else ""
+    if meta.ge is None:
+        return ""
+    return f"At least {meta.ge}, at most {meta.le}."
 
 
 if __name__ == "__main__":
