@@ -162,6 +162,11 @@ class ReadHistory(InConversation, frozen=True, kw_only=True):
     around: Seq | None = None
     limit: Limit | None = None
 
+    @property
+    def goes_forward(self) -> bool:
+        """Tell whether the reading goes on to newer messages; else it goes back."""
+        return self.after is not None or self.around is not None
+
 
 class ReadEvents(InConversation, frozen=True, kw_only=True):
     """Read the events after a position, if the rule of the timeline allows to go on from it."""

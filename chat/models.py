@@ -213,12 +213,14 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A run of messages, ascending, and the position of the conversation in the same moment.
 
-    `next` is the seq to go on from (older for the newest page and `before`, newer for `after`), or None at the end.
+    `next` is the seq to go on from: `before` it on the newest page and those read with `before`, `after` it on those
+    read with `after` or `around`; or None where that is the end. `previous` is the same for the other way.
     `replicated_seq` is the watermark under `epoch`, if it is known.
     """
 
     items: list[Message]
     next: int | None
+    previous: int | None
     epoch: str
     offset: int
     replicated_seq: int | msgspec.UnsetType = msgspec.UNSET

@@ -16,7 +16,6 @@ from storage import rows
 from storage.connection import HeldConnection, Row
 from storage.listing import read_cursor
 
-SEQ_BEYOND_ALL = 2**62
 MESSAGE_BYTES = 256  # what a message weighs as JSON beside its texts, about
 PUBLICATION_BYTES = 64  # what an event weighs in a list of publications, beside its own JSON
 
@@ -39,6 +38,14 @@ class Place(msgspec.Struct, frozen=True):
         """Name the newest row; its epoch is "" where there is none."""
         epoch = "" if self.top_generation is None else timeline.epoch_of(self.top_generation)
         return RowId(seq=self.last_seq, epoch=epoch)
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Messages that follow each other, ascending; `older` and `newer` are the seqs that lead on, None at an end."""
+
+    rows: list[Row]
+    older: int | None
+    newer: int | None
 
 
 async def footing(reader: HeldConnection, user: str, conversation_id: str, anchor: int = 0) -> Place:
@@ -99,18 +106,20 @@ async def page(
     """
     place = await footing(reader, user, query.conversation_id)
     if query.after is not None:
-        found, more = await _after(reader, place.number, query.after, limit, bytes_max)
-        following = found[-1][0] if more else None
+        run = await _after(reader, place, query.after, limit, bytes_max)
     elif query.around is not None:
-        found, more = await _around(reader, place.number, query.around, limit, bytes_max)
-        following = found[0][0] if more and found else None
+        run = await _around(reader, place, query.around, limit, bytes_max)
     else:
-        before = query.before or SEQ_BEYOND_ALL
-        found, more = await _before(reader, place.number, before, limit, bytes_max)
-        following = found[0][0] if more else None
+        run = await _before(reader, place, query.before, limit, bytes_max)
     timeline = timeline_now()
-    items = [rows.message_of(row, query.conversation_id, timeline) for row in found]
-    return Page(items=items, next=following, epoch=timeline.epoch, offset=place.last_seq)
+    following, previous = (run.newer, run.older) if query.goes_forward else (run.older, run.newer)
+    return Page(
+        items=[rows.message_of(row, query.conversation_id, timeline) for row in run.rows],
+        next=following,
+        previous=previous,
+        epoch=timeline.epoch,
+        offset=place.last_seq,
+    )
 
 
 async def message(
@@ -118,7 +127,7 @@ async def message(
 ) -> Message:
     """Read one message; raises Unknown where no message has that seq."""
     place = await footing(reader, user, conversation_id)
-    found, _ = await _after(reader, place.number, seq - 1, limit=1, bytes_max=0)
+    found = await _newer(reader, place, seq - 1, 1)
     if not found or found[0][0] != seq:
         raise Unknown
     return rows.message_of(found[0], conversation_id, timeline_now())
@@ -174,35 +183,60 @@ def _cut(events: list[AnyEvent], events_max: int, bytes_max: int) -> tuple[list[
     return events, False
 
 
-async def _after(
-    reader: HeldConnection, number: int, after: int, limit: int, bytes_max: int
-) -> tuple[list[Row], bool]:
-    found = await reader.fetch_all("messages", "after", conversation=number, after=after, limit=limit + 1)
+async def _after(reader: HeldConnection, place: Place, after: int, limit: int, bytes_max: int) -> Run:
+    found = await _newer(reader, place, after, limit + 1)
     shown = _fitting(found[:limit], bytes_max)
-    return shown, len(found) > len(shown)
+    behind = await _older(reader, place, after + 1, 1) if after >= place.first_seq else []
+    first = shown[0][0] if shown else place.last_seq + 1
+    return Run(shown, first if behind else None, shown[-1][0] if len(found) > len(shown) else None)
 
 
 async def _before(
-    reader: HeldConnection, number: int, before: int, limit: int, bytes_max: int
-) -> tuple[list[Row], bool]:
-    found = await reader.fetch_all("messages", "before", conversation=number, before=before, limit=limit + 1)
+    reader: HeldConnection, place: Place, before: int | None, limit: int, bytes_max: int
+) -> Run:
+    """Read what is older than `before`; without it, the newest."""
+    found = await _older(reader, place, before or place.last_seq + 1, limit + 1)
     shown = _fitting(found[:limit], bytes_max)
-    return shown[::-1], len(found) > len(shown)
+    ahead = await _newer(reader, place, before - 1, 1) if before and before <= place.last_seq else []
+    last = shown[0][0] if shown else 0
+    return Run(shown[::-1], shown[-1][0] if len(found) > len(shown) else None, last if ahead else None)
 
 
-async def _around(
-    reader: HeldConnection, number: int, seq: int, limit: int, bytes_max: int
-) -> tuple[list[Row], bool]:
-    newer, _ = await _after(reader, number, seq - 1, (limit + 1) // 2, bytes_max // 2)
-    older, more = await _before(reader, number, seq, limit // 2, bytes_max // 2)
-    return older + newer, more
+async def _around(reader: HeldConnection, place: Place, seq: int, limit: int, bytes_max: int) -> Run:
+    """Read `seq` and what is on both sides of it; where one side is short, the other fills the page."""
+    newer = await _newer(reader, place, seq - 1, limit + 1)
+    older = await _older(reader, place, seq, limit + 1)
+    above = _fitting(newer[: (limit + 1) // 2], bytes_max // 2)
+    below = _fitting(older[: limit - len(above)], bytes_max - _weight(above), at_least=0 if above else 1)
+    above = _fitting(newer[: limit - len(below)], bytes_max - _weight(below), at_least=len(above))
+    shown = [*below[::-1], *above]
+    return Run(
+        shown,
+        shown[0][0] if len(older) > len(below) else None,
+        shown[-1][0] if len(newer) > len(above) else None,
+    )
 
 
-def _fitting(found: list[Row], bytes_max: int) -> list[Row]:
-    """Return as many rows, from the first on, as have room; the first always has."""
+async def _newer(reader: HeldConnection, place: Place, after: int, limit: int) -> list[Row]:
+    return await reader.fetch_all("messages", "after", conversation=place.number, after=after, limit=limit)
+
+
+async def _older(reader: HeldConnection, place: Place, before: int, limit: int) -> list[Row]:
+    return await reader.fetch_all("messages", "before", conversation=place.number, before=before, limit=limit)
+
+
+def _fitting(found: list[Row], bytes_max: int, at_least: int = 1) -> list[Row]:
+    """Return as many rows, from the first on, as have room; `at_least` so many of them always have."""
     room = bytes_max
     for index, row in enumerate(found):
-        room -= MESSAGE_BYTES + sum(len(value.encode()) for value in row if isinstance(value, str))
-        if room < 0 and index > 0:
+        room -= _weight([row])
+        if room < 0 and index >= at_least:
             return found[:index]
     return found
+
+
+def _weight(shown: list[Row]) -> int:
+    """Return how many bytes rows take as JSON, about."""
+    return sum(
+        MESSAGE_BYTES + sum(len(value.encode()) for value in row if isinstance(value, str)) for row in shown
+    )

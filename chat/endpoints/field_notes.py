@@ -7,7 +7,7 @@ from collections.abc import Mapping
 FIELD_NOTES: Mapping[str, str] = {
     "actor": "Who did it.",
     "after": "Read messages with a greater seq, the oldest of them first.",
-    "around": "Read messages on both sides of this seq.",
+    "around": "Read the message with this seq, and those on both sides of it.",
     "attachments": "A list of objects, kept as they came.",
     "before": "Read messages with a smaller seq, the newest of them.",
     "changed_seq": "The newest event that this state shows; with `epoch` it is the version.",
@@ -61,6 +61,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "persona": "The id of a persona, which has a database file of its own.",
     "replaced": "The folder in which the file that stood there is kept, with all that belongs to it.",
     "pid": "A process id, 0 for none.",
+    "previous": "The address of the page on the other side of this one, relative to the server; null at that end.",
     "proven_ms": "Everything committed before this is on the replica; milliseconds UTC, 0 for nothing yet.",
     "queue_depth": "Drafts that wait for the next batch.",
     "read_seq": "The newest seq that the user has read.",

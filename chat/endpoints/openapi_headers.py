@@ -22,7 +22,9 @@ def _header(description: str, pattern: str | None = None, **more: object) -> Sch
 
 HEADERS: dict[str, Schema] = {
     "ETag": _header("The version, in quotes.", f"^{TAG}$", required=True),
-    "Link": _header('The next page, `rel="next"`; absent on the last.'),
+    "Link": _header(
+        'The pages on both sides: `rel="next"`, and of messages `rel="prev"`; absent where there is none.'
+    ),
     "Location": _header("Where what was made is.", required=True),
     "Retry-After": _header("Seconds to wait before the next try.", r"^[0-9]+$", required=True),
     "WWW-Authenticate": _header("Always the scheme Bearer.", r"^Bearer\b", required=True),

@@ -29,10 +29,12 @@ def versioned(answer: object, version: str, status: int = 200, location: str | N
     return json_response(answer, status, headers)
 
 
-def page_response(answer: object, following: str | None) -> Response:
-    """Write a page as JSON, with a Link to the page `following` it, if there is one (RFC 8288)."""
-    headers = {"link": f'<{following}>; rel="next"'} if following else None
-    return json_response(answer, headers=headers)
+def page_response(answer: object, following: str | None, previous: str | None = None) -> Response:
+    """Write a page as JSON, with Links to the pages on its two sides, where there are any (RFC 8288)."""
+    links = [
+        f'<{url}>; rel="{relation}"' for relation, url in (("next", following), ("prev", previous)) if url
+    ]
+    return json_response(answer, headers={"link": ", ".join(links)} if links else None)
 
 
 def page_url(request: Request, **query: object) -> str:

@@ -45,7 +45,7 @@ class CuttingStore(FakeStore):
 
     async def page(self, user: str, query: Any, limit: int) -> Any:
         self.limits.append(limit)
-        return Page(items=[], next=None, epoch=EPOCH, offset=0)
+        return Page(items=[], next=None, previous=None, epoch=EPOCH, offset=0)
 
     conversations = members = page
 

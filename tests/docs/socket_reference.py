@@ -244,7 +244,10 @@ def _link(answer: type[msgspec.Struct] | None) -> str:
 
 def _answer(struct: type[msgspec.Struct]) -> str:
     schema = _schema(struct)
-    notes = dict(FIELD_NOTES) | {"next": "Where to go on from; null at the end."}
+    notes = dict(FIELD_NOTES) | {
+        "next": "Where to go on from; null at the end.",
+        "previous": "Where to go on from the other way; null at that end.",
+    }
     return f"### {struct.__name__}\n\n{about(schema)}\n\n{_linked(fields(schema, notes))}"
 
 

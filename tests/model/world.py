@@ -182,6 +182,7 @@ class World:
             expected_message(talk, seq) for seq in seqs[-page_size:]
         ]
         assert page.next == (seqs[-page_size] if len(seqs) > page_size else None)
+        assert (page.previous is not None) == (len(seqs) < len(talk.messages))
         assert (page.epoch, page.offset) == (self.opened.epoch, talk.top)
 
     async def compare(self) -> None:

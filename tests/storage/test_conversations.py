@@ -196,13 +196,62 @@ async def test_pages_are_ascending_and_name_the_way_on(store: OpenStore) -> None
     conversation = await store.create("alice", "bob")
     for index in range(1, 11):
         await store.send("alice", conversation, str(index))
-    assert await _page(store, conversation) == ([8, 9, 10], 8)
-    assert await _page(store, conversation, before=8) == ([5, 6, 7], 5)
-    assert await _page(store, conversation, before=3) == ([1, 2], None)
-    assert await _page(store, conversation, after=0) == ([1, 2, 3], 3)
-    assert await _page(store, conversation, after=8) == ([9, 10], None)
-    assert await _page(store, conversation, around=5) == ([4, 5, 6], 4)
-    assert await _page(store, conversation, before=4) == ([1, 2, 3], None)
+    assert await _page(store, conversation) == ([8, 9, 10], 8, None)
+    assert await _page(store, conversation, before=11) == ([8, 9, 10], 8, None)
+    assert await _page(store, conversation, before=8) == ([5, 6, 7], 5, 7)
+    assert await _page(store, conversation, before=3) == ([1, 2], None, 2)
+    assert await _page(store, conversation, before=4) == ([1, 2, 3], None, 3)
+    assert await _page(store, conversation, before=1) == ([], None, 0)
+    assert await _page(store, conversation, after=0) == ([1, 2, 3], 3, None)
+    assert await _page(store, conversation, after=1) == ([2, 3, 4], 4, 2)
+    assert await _page(store, conversation, after=8) == ([9, 10], None, 9)
+    assert await _page(store, conversation, after=12) == ([], None, 11)
+
+
+async def test_a_page_around_a_seq_is_filled_from_the_side_that_has_more(store: OpenStore) -> None:
+    conversation = await store.create("alice", "bob")
+    for index in range(1, 11):
+        await store.send("alice", conversation, str(index))
+    assert await _page(store, conversation, around=5) == ([4, 5, 6], 6, 4)
+    assert await _page(store, conversation, around=1) == ([1, 2, 3], 3, None)
+    assert await _page(store, conversation, around=2) == ([1, 2, 3], 3, None)
+    assert await _page(store, conversation, around=9) == ([8, 9, 10], None, 8)
+    assert await _page(store, conversation, around=10) == ([8, 9, 10], None, 8)
+    assert await _page(store, conversation, around=99) == ([8, 9, 10], None, 8)
+
+
+async def test_a_conversation_without_a_message_has_one_page_that_leads_nowhere(store: OpenStore) -> None:
+    conversation = await store.create("alice", "bob")
+    for anchor in ({}, {"before": 5}, {"after": 0}, {"after": 5}, {"around": 5}):
+        assert await _page(store, conversation, **anchor) == ([], None, None)
+
+
+async def test_every_page_is_what_a_list_of_all_messages_says(store: OpenStore) -> None:
+    conversation = await store.create("alice", "bob")
+    seqs = [(await store.send("alice", conversation, "1")).seq]
+    for index in range(2, 6):
+        # An event that is no message takes a seq of its own, so that there are gaps, and two at the end.
+        await store.edit("alice", conversation, seqs[0], str(index))
+        seqs.append((await store.send("alice", conversation, str(index))).seq)
+    await store.edit("alice", conversation, seqs[0], "last")
+    await store.delete("alice", conversation, seqs[1])
+    for limit in range(1, len(seqs) + 2):
+        for anchor in range(1, seqs[-1] + 4):
+            older = [seq for seq in seqs if seq < anchor]
+            newer = seqs[len(older) :]
+            below = max(limit // 2, limit - len(newer))
+            around = older[max(len(older) - below, 0) :]
+            around += newer[: limit - len(around)]
+            for query, expected in (
+                ({"before": anchor}, older[-limit:]),
+                ({"after": anchor - 1}, newer[:limit]),
+                ({"around": anchor}, around),
+            ):
+                shown, following, previous = await _page(store, conversation, limit, **query)
+                ahead, behind = (previous, following) if "before" in query else (following, previous)
+                assert shown == expected, (query, limit)
+                assert _after(ahead, seqs) == [seq for seq in newer if seq not in shown], (query, limit)
+                assert _before(behind, seqs) == [seq for seq in older if seq not in shown], (query, limit)
 
 
 async def _send_later(store: OpenStore, conversation: str, key: str) -> None:
@@ -224,9 +273,21 @@ async def _mark(store: OpenStore, user: str, conversation: str, seq: int) -> tup
     return answer.read_seq, answer.unread_count
 
 
-async def _page(store: OpenStore, conversation: str, **anchor: int) -> tuple[list[int], int | None]:
-    page = await store.store.page("bob", ReadHistory(conversation_id=conversation, **anchor), 3)
-    return [message.seq for message in page.items], page.next
+async def _page(
+    store: OpenStore, conversation: str, limit: int = 3, **anchor: int
+) -> tuple[list[int], int | None, int | None]:
+    page = await store.store.page("bob", ReadHistory(conversation_id=conversation, **anchor), limit)
+    return [message.seq for message in page.items], page.next, page.previous
+
+
+def _after(lead: int | None, seqs: list[int]) -> list[int]:
+    """Return what a page's way to newer messages leads to."""
+    return [] if lead is None else [seq for seq in seqs if seq > lead]
+
+
+def _before(lead: int | None, seqs: list[int]) -> list[int]:
+    """Return what a page's way to older messages leads to."""
+    return [] if lead is None else [seq for seq in seqs if seq < lead]
 
 
 async def test_leaving_and_deleting_with_a_key_can_be_asked_again(store: OpenStore) -> None:
@@ -260,8 +321,26 @@ async def test_a_page_of_large_messages_ends_early_and_leads_on(tmp_path: Path) 
             ({"before": 8}, [6, 7]),
             ({"after": 0}, [1, 2]),
             ({"around": 5}, [4, 5]),
+            ({"around": 1}, [1, 2]),
+            ({"around": 9}, [8, 9]),
+            ({"around": 99}, [8, 9]),
         ):
             page = await store.store.page("bob", ReadHistory(conversation_id=conversation, **anchor), 50)
+            forward = "after" in anchor or "around" in anchor
+            ahead, behind = (page.next, page.previous) if forward else (page.previous, page.next)
             assert [message.seq for message in page.items] == expected
-            assert page.next == (expected[-1] if "after" in anchor else expected[0])
+            assert ahead == (None if expected[-1] == 9 else expected[-1])
+            assert behind == (None if expected[0] == 1 else expected[0])
             assert sum(len(message.content or "") for message in page.items) <= bytes_max
+
+
+async def test_a_message_larger_than_a_page_is_one_alone_whatever_the_anchor(tmp_path: Path) -> None:
+    async with OpenStore(tmp_path / "main.db", Settings(recover_bytes_max=30_000)) as store:
+        conversation = await store.create("alice", "bob")
+        for index in range(1, 4):
+            await store.send("alice", conversation, str(index), "x" * 40_000)
+        assert await _page(store, conversation) == ([3], 3, None)
+        assert await _page(store, conversation, before=3) == ([2], 2, 2)
+        assert await _page(store, conversation, after=1) == ([2], 2, 2)
+        assert await _page(store, conversation, around=2) == ([2], 2, 2)
+        assert await _page(store, conversation, around=9) == ([3], None, 3)

@@ -45,12 +45,14 @@ SOMETHING_SAID: tuple[Values, ...] = (
 class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
     """A run of messages, ascending, and the conversation's position in the same moment.
 
-    `next` is the address of the page that follows in the direction of reading, or null. `replicated_seq` is the
-    watermark under `epoch`, if it is known.
+    `next` is the address of the page that follows in the direction of reading: older for the newest page and with
+    `before`, newer with `after` and `around`. `previous` is that of the page on the other side. Each is null where
+    there is no message left. `replicated_seq` is the watermark under `epoch`, if it is known.
     """
 
     items: list[Message]
     next: str | None
+    previous: str | None
     epoch: str
     offset: int
     replicated_seq: int | msgspec.UnsetType = msgspec.UNSET
@@ -64,15 +66,19 @@ def sent(asked: Asked, answer: Sent) -> Response:
 
 def paged(asked: Asked, answer: Page) -> Response:
     """Answer with a page of history."""
-    following = _following(asked, answer.next) if answer.next is not None else None
+    command = asked.command
+    assert isinstance(command, ReadHistory)
+    following = _leading(asked, command, answer.next, forward=command.goes_forward)
+    previous = _leading(asked, command, answer.previous, forward=not command.goes_forward)
     page = MessagePage(
         items=answer.items,
         next=following,
+        previous=previous,
         epoch=answer.epoch,
         offset=answer.offset,
         replicated_seq=answer.replicated_seq,
     )
-    return page_response(page, following)
+    return page_response(page, following, previous)
 
 
 def shown(asked: Asked, answer: Message) -> Response:
@@ -87,12 +93,11 @@ def changed(asked: Asked, answer: Changed) -> Response:
     return versioned(answer, answer.version)
 
 
-def _following(asked: Asked, seq: int) -> str:
-    command = asked.command
-    assert isinstance(command, ReadHistory)
-    if command.after is not None:
-        return page_url(asked.request, after=seq, limit=command.limit)
-    return page_url(asked.request, before=seq, limit=command.limit)
+def _leading(asked: Asked, command: ReadHistory, seq: int | None, *, forward: bool) -> str | None:
+    """Return the address of the page after `seq`, or of the one before it; None leads nowhere."""
+    if seq is None:
+        return None
+    return page_url(asked.request, **{"after" if forward else "before": seq}, limit=command.limit)
 
 
 OPERATIONS = (
@@ -140,8 +145,10 @@ OPERATIONS = (
         name="list_messages",
         tag=TAG,
         summary="Read a page of messages, ascending",
-        notes="The newest page without a cursor. `epoch` "
-        "and `offset` are from the same read transaction: subscribing from there leaves no hole.",
+        notes="The newest page without a cursor. Its `next`, and that of a page with `before`, leads to older "
+        "messages; that of a page with `after` or `around` to newer ones; `previous` leads the other way. A page "
+        "`around` a seq has as many messages on both sides of it; where one side is short, the other fills it. "
+        "`epoch` and `offset` are from the same read transaction: subscribing from there leaves no hole.",
         command=ReadHistory,
         parameters=query_of(ReadHistory, ALL),
         together=Together(

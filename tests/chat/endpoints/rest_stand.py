@@ -92,7 +92,7 @@ ANSWERS: dict[type[Command], object] = {
     DeleteMessage: CHANGED,
     MarkRead: ReadMark(conversation_id=ID, read_seq=7, unread_count=0),
     ShowTyping: None,
-    ReadHistory: Page(items=[MESSAGE], next=None, epoch="bb22", offset=9),
+    ReadHistory: Page(items=[MESSAGE], next=None, previous=None, epoch="bb22", offset=9),
     ReadEvents: EventPage(items=[MESSAGE], next=None, epoch="bb22", offset=9),
     GetMessage: MESSAGE,
     GetConversation: CONVERSATION,

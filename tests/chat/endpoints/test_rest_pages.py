@@ -1,4 +1,4 @@
-"""Pages: `next` as an address, the Link header, limits and anchors."""
+"""Pages: `next` and `previous` as addresses, the Link header, limits and anchors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from chat.models import EventPage, Listing, MemberPage, Page
 from tests.chat.endpoints.rest_stand import CONVERSATION, ID, MESSAGE, PATH, Core, ask
 
 
-def page(following: int | None) -> Page:
-    return Page(items=[MESSAGE], next=following, epoch="bb22", offset=9)
+def page(following: int | None, previous: int | None = None) -> Page:
+    return Page(items=[MESSAGE], next=following, previous=previous, epoch="bb22", offset=9)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def page(following: int | None) -> Page:
         ("", "?before=7"),
         ("?limit=1", "?before=7&limit=1"),
         ("?before=9&limit=1", "?before=7&limit=1"),
-        ("?around=9", "?before=7"),
+        ("?around=9", "?after=7"),
         ("?after=3&limit=5", "?after=7&limit=5"),
     ],
 )
@@ -35,12 +35,43 @@ async def test_the_next_page_goes_on_in_the_direction_of_reading(
     assert answer.headers["link"] == f'<{PATH}/messages{following}>; rel="next"'
 
 
+@pytest.mark.parametrize(
+    ("query", "following", "previous"),
+    [
+        ("?before=9&limit=1", "?before=7&limit=1", "?after=8&limit=1"),
+        ("?around=9", "?after=7", "?before=8"),
+        ("?after=3&limit=5", "?after=7&limit=5", "?before=8&limit=5"),
+    ],
+)
+async def test_the_page_on_the_other_side_is_an_address_and_a_link_too(
+    core: Core, query: str, following: str, previous: str
+) -> None:
+    core.answers[ReadHistory] = page(7, 8)
+
+    answer = await ask(core, "GET", f"{PATH}/messages{query}")
+
+    assert answer.json()["previous"] == f"{PATH}/messages{previous}"
+    assert answer.headers["link"] == (
+        f'<{PATH}/messages{following}>; rel="next", <{PATH}/messages{previous}>; rel="prev"'
+    )
+
+
+async def test_a_page_with_nothing_ahead_links_to_the_one_behind(core: Core) -> None:
+    core.answers[ReadHistory] = page(None, 8)
+
+    answer = await ask(core, "GET", f"{PATH}/messages?around=9")
+
+    assert (answer.json()["next"], answer.json()["previous"]) == (None, f"{PATH}/messages?before=8")
+    assert answer.headers["link"] == f'<{PATH}/messages?before=8>; rel="prev"'
+
+
 async def test_the_last_page_has_no_next_and_no_link(core: Core) -> None:
     answer = await ask(core, "GET", f"{PATH}/messages")
 
     assert answer.json() == {
         "items": [msgspec.to_builtins(MESSAGE)],
         "next": None,
+        "previous": None,
         "epoch": "bb22",
         "offset": 9,
     }

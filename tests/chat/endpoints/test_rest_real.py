@@ -106,13 +106,19 @@ async def test_history_is_read_in_pages_from_both_ends(alice: httpx2.AsyncClient
     forward = (await alice.get(f"{path}/messages?after=0&limit=4")).json()
     rest = await alice.get(forward["next"])
     around = (await alice.get(f"{path}/messages?around=4&limit=3")).json()
+    above = (await alice.get(around["next"])).json()
+    below = (await alice.get(around["previous"])).json()
 
     assert [seqs(newest), seqs(older), seqs(oldest)] == [[5, 6, 7], [2, 3, 4], [1]]
     assert (newest["offset"], oldest["next"]) == (7, None)
     assert [seqs(forward), seqs(rest.json())] == [[1, 2, 3, 4], [5, 6, 7]]
-    assert (rest.json()["next"], "link" in rest.headers) == (None, False)
-    assert 4 in seqs(around)
-    assert len(seqs(around)) == 3
+    assert (rest.json()["next"], rest.headers["link"]) == (
+        None,
+        f'<{path}/messages?before=5&limit=4>; rel="prev"',
+    )
+    assert [seqs(below), seqs(around), seqs(above)] == [[1, 2], [3, 4, 5], [6, 7]]
+    assert (below["next"], above["next"]) == (None, None)
+    assert (await alice.get(below["previous"])).json()["items"][0]["seq"] == 3
 
 
 async def test_the_events_bring_everything_in_order_and_page_on(alice: httpx2.AsyncClient) -> None:

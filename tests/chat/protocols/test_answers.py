@@ -60,7 +60,7 @@ def test_a_page_tells_its_end_from_a_next_one() -> None:
         created_at=1,
         changed_seq=7,
     )
-    page = json.loads(encode_answer(Page(items=[message], next=None, epoch="e", offset=7)))
-    assert page["next"] is None
+    page = json.loads(encode_answer(Page(items=[message], next=None, previous=None, epoch="e", offset=7)))
+    assert (page["next"], page["previous"]) == (None, None)
     assert page["items"][0]["type"] == "message"
     assert "edited_at" not in page["items"][0]
