@@ -163,11 +163,19 @@ class Store(Protocol):
         """Replace the writing connection and begin a new generation; raises StoreFailed while that is impossible."""
 
     async def recover(
-        self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
+        self,
+        user: str,
+        conversation_id: str,
+        claim: Claim | None,
+        events_max: int,
+        bytes_max: int,
+        *,
+        backward: bool = False,
     ) -> Recovered:
         """Read membership, footing and the events after the claim's offset in one transaction.
 
-        Without a claim no events are read. Over `events_max` events or `bytes_max` bytes of JSON `more` is True and
+        Without a claim no events are read. `backward` reads those before the offset, the newest first; there no claim
+        means the end. Over `events_max` events or `bytes_max` bytes of JSON `more` is True and
         `events` is what fitted.
         """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -66,8 +67,10 @@ async def recover(
     claim: Claim | None,
     events_max: int,
     bytes_max: int,
+    *,
+    backward: bool,
 ) -> Recovered:
-    """Read the footing, and the events after the claim's offset if the rule of the timeline allows it."""
+    """Read the footing, and the events from the claim's offset on if the rule of the timeline allows it."""
     place = await footing(reader, user, conversation_id, claim.anchor if claim else 0)
     timeline = timeline_now()
     recovers = claim is not None and timeline.recovers(
@@ -75,10 +78,10 @@ async def recover(
     )
     events: list[AnyEvent] = []
     more = False
-    if claim is not None and recovers:
-        events, more = await _events(
-            reader, timeline_now, place, conversation_id, claim.offset, events_max, bytes_max
-        )
+    if recovers or (backward and claim is None):
+        start = _Start(claim.offset if claim else place.last_seq + 1, backward)
+        found = await _events(reader, timeline_now, place, conversation_id, start, events_max + 1)
+        events, more = _cut(found, events_max, bytes_max)
     return Recovered(
         epoch=timeline.epoch,
         top=place.top(timeline),
@@ -150,28 +153,35 @@ async def members(reader: HeldConnection, user: str, query: ListMembers, limit: 
     return MemberPage(items=[rows.member_of(row) for row in shown], next=following)
 
 
+class _Start(NamedTuple):
+    """Where events are read from, exclusive, and in which direction."""
+
+    seq: int
+    backward: bool
+
+
 async def _events(
     reader: HeldConnection,
     timeline_now: TimelineNow,
     place: Place,
     conversation_id: str,
-    after: int,
-    events_max: int,
-    bytes_max: int,
-) -> tuple[list[AnyEvent], bool]:
-    """Merge messages and changes by seq: each seq is a row of one of the two tables."""
+    start: _Start,
+    limit: int,
+) -> list[AnyEvent]:
+    """Merge messages and changes by seq: each seq is a row of one of the two tables, so that backward is as easy."""
+    after = max(start.seq - 1 - limit, 0) if start.backward else start.seq
     if after >= place.last_seq:
-        return [], False
-    limit = events_max + 1
-    messages = await reader.fetch_all(
-        "messages", "after", conversation=place.number, after=after, limit=limit
-    )
-    changes = await reader.fetch_all("changes", "after", conversation=place.number, after=after, limit=limit)
+        return []
+    asked = {"conversation": place.number, "after": after, "limit": limit}
+    messages = await reader.fetch_all("messages", "after", **asked)
+    changes = await reader.fetch_all("changes", "after", **asked)
     timeline = timeline_now()
     events: list[AnyEvent] = [rows.message_of(row, conversation_id, timeline) for row in messages]
     events += [rows.event_of(row, conversation_id, timeline) for row in changes]
-    events.sort(key=lambda event: event.seq)
-    return _cut(events, events_max, bytes_max)
+    if start.backward:
+        events = [event for event in events if event.seq < start.seq]
+    events.sort(key=lambda event: event.seq, reverse=start.backward)
+    return events
 
 
 def _cut(events: list[AnyEvent], events_max: int, bytes_max: int) -> tuple[list[AnyEvent], bool]:

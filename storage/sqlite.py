@@ -161,12 +161,26 @@ class SQLiteStore:
             logger.info("%s is noted later: %s", self.path.name, problem.detail)
 
     async def recover(
-        self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
+        self,
+        user: str,
+        conversation_id: str,
+        claim: Claim | None,
+        events_max: int,
+        bytes_max: int,
+        *,
+        backward: bool = False,
     ) -> Recovered:
         """Read membership, footing and events in one transaction; see Store.recover."""
         async with self._readers.snapshot() as reader:
             return await reading.recover(
-                reader, self._timeline_now, user, conversation_id, claim, events_max, bytes_max
+                reader,
+                self._timeline_now,
+                user,
+                conversation_id,
+                claim,
+                events_max,
+                bytes_max,
+                backward=backward,
             )
 
     async def page(self, user: str, query: ReadHistory, limit: int) -> Page:

@@ -204,19 +204,22 @@ class SocketCommands:
         self._reply(id, command.kind, PresenceStatsResult(num_clients=len(listeners), num_users=len(users)))
 
     async def history(self, id: int, command: requests.History) -> None:
-        """Read publications after a position; without a limit, tell the position alone."""
+        """Read publications after a position, or before it in reverse; without a limit, tell the position alone."""
         client = self._here()
-        if command.reverse:
-            raise NotAvailable(
-                "history goes forward only; the rpc `history` pages backward through the messages"
-            )
         settings = self._core.settings
         asked = settings.recover_events_max if command.limit < 0 else command.limit
         limit = min(asked, settings.recover_events_max)
-        since = command.since or requests.Since()
-        claim = Claim(since.epoch, since.offset) if limit else None
+        since = command.since or (None if command.reverse else requests.Since())
+        claim = Claim(since.epoch, since.offset) if since and limit else None
         store = self._core.file_of(command.channel).store
-        found = await store.recover(client.user.id, command.channel, claim, limit, settings.recover_bytes_max)
+        found = await store.recover(
+            client.user.id,
+            command.channel,
+            claim,
+            limit,
+            settings.recover_bytes_max,
+            backward=command.reverse and limit > 0,
+        )
         if claim is not None and not found.recovered:
             raise UnrecoverablePosition
         result = HistoryResult(

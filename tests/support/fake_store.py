@@ -58,7 +58,14 @@ class FakeStore:
             raise self.reopen_failures.pop(0)
 
     async def recover(
-        self, user: str, conversation_id: str, claim: Claim | None, events_max: int, bytes_max: int
+        self,
+        user: str,
+        conversation_id: str,
+        claim: Claim | None,
+        events_max: int,
+        bytes_max: int,
+        *,
+        backward: bool = False,
     ) -> Recovered:
         """Read what is there when the gate opens."""
         self.reading.set()

@@ -223,6 +223,24 @@ async def test_history_after_a_position_that_is_not_of_today_is_refused(talk: Ta
         assert (await refused(talk.bob.command("history", asked))).code == UNRECOVERABLE
 
 
-async def test_history_backwards_is_not_offered(talk: Talk) -> None:
-    asked = {"channel": talk.conversation, "limit": 1, "reverse": True}
-    assert (await refused(talk.bob.command("history", asked))).code == 108
+async def test_history_in_reverse_begins_with_the_newest_before_a_position(talk: Talk) -> None:
+    for limit, since, offsets in (
+        (-1, None, [5, 4, 3, 2, 1]),
+        (2, None, [5, 4]),
+        (2, 4, [3, 2]),
+        (9, 3, [2, 1]),
+        (9, 1, None),
+        (0, None, None),
+    ):
+        asked = {} if since is None else {"since": {"offset": since, "epoch": talk.epoch}}
+        command = {"channel": talk.conversation, "limit": limit, "reverse": True, **asked}
+        result = await talk.bob.command("history", command)
+        found = result.get("publications")
+        assert (found and [publication["offset"] for publication in found]) == offsets
+        assert (result["epoch"], result["offset"]) == (talk.epoch, 5)
+
+
+async def test_history_in_reverse_before_a_position_that_is_not_of_today_is_refused(talk: Talk) -> None:
+    for since in ({"offset": 3, "epoch": "_"}, {"offset": 9, "epoch": talk.epoch}, {"offset": 1}):
+        asked = {"channel": talk.conversation, "limit": -1, "reverse": True, "since": since}
+        assert (await refused(talk.bob.command("history", asked))).code == UNRECOVERABLE
