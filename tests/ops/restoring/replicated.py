@@ -21,7 +21,6 @@ UNCOMPACTED: dict[str, Any] = {
     "snapshot": {"interval": "24h", "retention": "48h"},
 }
 """Options for whoever takes pieces away: once it has settled, no piece is copied into a larger one."""
-LARGER = ("1", "9")
 
 SYNC_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 60.0
@@ -94,13 +93,15 @@ class Replicated:
         return moment.now_ms()
 
     def settle(self) -> None:
-        """Wait for the larger pieces that the daemon makes by itself a second after its start, in a folder."""
+        """Wait for the whole copies that the daemon makes by itself in its first seconds, in a folder.
+
+        In the same moment it looks what it can make larger pieces of, where there is more than one.
+        """
         folder = self.place.target_folder
         assert folder is not None
         for file in self.files:
-            levels = [folder / Path(file).stem / "ltx" / level for level in LARGER]
             deadline_s = time.monotonic() + READY_TIMEOUT_S
-            while not all(any(level.glob("*.ltx")) for level in levels):
+            while not any((folder / Path(file).stem).glob("ltx/9/*.ltx")):
                 assert time.monotonic() < deadline_s, self._log.read_text()[-3000:]
                 time.sleep(STEP_S)
 
