@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chat.auth import check_keys
 from chat.settings import BadSetting, Settings
+from ops.entry import unwinding
 from ops.greeting import greeting
 from ops.logs import configure
 from ops.restore_start import fetch_missing
+from ops.restoring.locks import server_of
+from ops.restoring.place import MAIN
 from ops.restoring.refusal import Refused
 from ops.server import serve as run
 from ops.serving.options import ServerOptions
@@ -42,8 +46,10 @@ def serve(
     configure(settings)
     try:
         check_keys(settings)
+        _refuse_second(settings)
         if restore_if_missing:
-            fetch_missing(settings, start_empty=start_empty)
+            with unwinding():
+                fetch_missing(settings, start_empty=start_empty)
         app = asgi.build(settings, start_empty=start_empty)
     except Refused as error:
         print(f"palaver serve: {error}", file=sys.stderr)
@@ -69,6 +75,17 @@ def options(settings: Settings) -> ServerOptions:
         compress=settings.compress,
         drain_timeout_s=settings.shutdown_spread_s + settings.slow_close_s + 1.0,
     )
+
+
+def _refuse_second(settings: Settings) -> None:
+    """Name the server that has this folder, before the port that it most often has too; the lock itself comes later."""
+    folder = Path(settings.data).absolute()
+    pid = server_of(folder, MAIN)
+    if pid:
+        raise Refused(
+            f"{folder / MAIN} is already served by the process with pid {pid}. Stop that one (kill {pid}), or set "
+            "PALAVER_DATA to another folder and PALAVER_PORT to another port."
+        )
 
 
 def _settle(settings: Settings, address: tuple[str, int]) -> None:

@@ -127,14 +127,16 @@ class Server(uvicorn.Server):
         if self.lifespan.broken:
             self._fail("cannot start: %s")
             return
-        loop = asyncio.get_running_loop()
+        self.started = True
         self.servers = []
+        if self.should_exit:  # told to stop meanwhile: what was opened is closed, and nobody is let in
+            return
+        loop = asyncio.get_running_loop()
         for each in sockets or ():
             address = each.getsockname()[:2]
             self.servers.append(
                 await loop.create_server(self._protocol, sock=each, backlog=self.config.backlog)
             )
-        self.started = True
         if self._on_started is not None:
             self._on_started(address)
 

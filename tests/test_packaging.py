@@ -124,4 +124,4 @@ def test_a_wheel_carries_all_modules_statements_and_migrations(wheel: zipfile.Zi
 
 def test_a_wheel_offers_the_command(wheel: zipfile.ZipFile) -> None:
     info = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert wheel.read(info).decode() == "[console_scripts]\npalaver = ops.cli:main\n"
+    assert wheel.read(info).decode() == "[console_scripts]\npalaver = ops.entry:main\n"

@@ -32,7 +32,7 @@ KINDS = {str: "text", int: "number", float: "number", Path: "path"}
 USAGE = "Wrong use: an option, or a `PALAVER_` variable that cannot be used. Standard error says which."
 EXITS: dict[str, Exits] = {
     "serve": {
-        EXIT_OK: "Stopped as asked, by Ctrl-C or SIGTERM.",
+        EXIT_OK: "Stopped as asked, by Ctrl-C or SIGTERM; while it starts too.",
         EXIT_FAILED: "Could not start, or failed while it served; the log says why and what to do.",
         EXIT_USAGE: USAGE,
         EXIT_FORCED: "A second Ctrl-C cut the shutdown short.",

@@ -17,6 +17,7 @@ from ops.supervising.alongside import LitestreamAlongside
 from ops.supervising.place import LitestreamPlace
 from tests.ops.litestream_world import World, alive
 from tests.support.server import PROJECT, palaver
+from tests.support.signals import catches
 from tests.support.waiting import until, until_awaited
 
 EXIT_TIMEOUT_S = 60.0
@@ -103,6 +104,12 @@ async def test_ends_well_with_everything_on_the_replica(
     assert f"replicates {world.databases.folder} to {world.databases.folder}/replica" in said
     assert not alive(child)
     assert world.restored("main", tmp_path / "restored.db") == ["one", "two"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_ends_as_asked_before_it_has_begun(replicate: Replicate, number: signal.Signals) -> None:
+    await until(lambda: catches(replicate.process.pid, signal.SIGTERM), "the first code of ours")
+    assert await asyncio.to_thread(replicate.end, number) == (0, "")
 
 
 async def test_leaves_no_orphan_when_it_is_killed_and_goes_on_after_it(

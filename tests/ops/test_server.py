@@ -322,6 +322,26 @@ def test_an_application_that_fails_while_it_serves_ends_the_server(spawn: list[P
     assert process.end() == (1, "the application failed: the database file was moved: restart me\n")
 
 
+def test_a_start_that_is_told_to_stop_ends_the_application_and_lets_nobody_in(spawn: list[Process]) -> None:
+    process = start(
+        spawn,
+        """
+        import os, signal
+
+        async def lifespan(scope, receive, send):
+            await receive()
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0)
+            await send({"type": "lifespan.startup.complete"})
+            assert (await receive())["type"] == "lifespan.shutdown"
+            print("ended in good order", file=sys.stderr, flush=True)
+            await send({"type": "lifespan.shutdown.complete"})
+        """,
+    )
+    said, told = process.process.communicate(timeout=TIMEOUT_S)
+    assert (process.process.returncode, said, told) == (0, "", "ended in good order\n")
+
+
 # Starting
 
 
