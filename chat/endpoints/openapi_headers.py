@@ -41,6 +41,14 @@ IDEMPOTENCY_KEY: Schema = {
     "schema": {"type": "string", "pattern": KEY_PATTERN},
     "example": "0b9f6f4e-6d0c-4c0e-9a63-0f2f4c1d7a11",
 }
+MESSAGE_KEY: Schema = {
+    **IDEMPOTENCY_KEY,
+    "description": "The permanent key of the message, bare or quoted. It is needed, here or as `client_message_id` "
+    "in the body; where both say it, they say the same.",
+}
+KEYS: dict[str, Schema] = {"idempotency_key": IDEMPOTENCY_KEY, "client_message_id": MESSAGE_KEY}
+"""How the header is described, by the field that it gives."""
+
 IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",
@@ -62,8 +70,8 @@ IF_NONE_MATCH: Schema = {
 def request_headers(operation: Operation) -> list[Schema]:
     """Return the header parameters that an operation takes."""
     headers: list[Schema] = []
-    if operation.key_field == "idempotency_key":
-        headers.append(IDEMPOTENCY_KEY)
+    if operation.key_field is not None:
+        headers.append(KEYS[operation.key_field])
     if operation.versioned is not None:
         headers.append(IF_MATCH)
     if operation.command is GetMessage:

@@ -119,5 +119,5 @@ def _ruled(schema: Schema, rule: BodyRule | None) -> Schema:
     properties = {
         name: {**inner, **rule.limits.get(name, {})} for name, inner in schema["properties"].items()
     }
-    ruled = {**schema, "properties": properties, "required": [*schema.get("required", ()), *rule.required]}
+    ruled = {**schema, "properties": properties}
     return {**ruled, "anyOf": list(rule.any_of)} if rule.any_of else ruled

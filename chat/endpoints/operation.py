@@ -51,7 +51,6 @@ class Answer(msgspec.Struct, frozen=True):
 class BodyRule(msgspec.Struct, frozen=True, kw_only=True):
     """What the description says of a body beyond its struct, which the session will ask for."""
 
-    required: tuple[str, ...] = ()
     limits: Mapping[str, Values] = {}
     any_of: tuple[Values, ...] = ()
 

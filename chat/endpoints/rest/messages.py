@@ -109,18 +109,22 @@ OPERATIONS = (
         summary="Send a message, exactly once",
         notes="The key is needed: make one for each message, and use it again whenever the answer did not "
         "come. It is permanent: the same key gives the first answer for ever, and is refused (409) with "
-        "another content. The header Idempotency-Key may carry it instead of the body, bare or quoted. The "
+        "another content. It comes in the header `Idempotency-Key` or as `client_message_id` in the body: without "
+        "either the answer is 400, and with two different ones too. The "
         "answer comes when the message is durable on this machine, or, where `durability` asks for `replicated`, "
         "when it is on the replica too; the answer's `durability` says which of the two is proven. A token with "
         "the scope `assistant` may set `role` to `assistant`, `system` or `tool` too.",
         command=SendMessage,
         parameters=path_of(SendMessage, ALL),
         body=body_of(SendMessage, ALL, optional=("client_message_id",)),
-        example={"client_message_id": "0b9f6f4e-6d0c-4c0e-9a63-0f2f4c1d7a11", "content": "Hello, Bob"},
+        example={"content": "Hello, Bob"},
         rule=BodyRule(
-            # The header may carry the key, the body is where it is looked for first.
-            required=("client_message_id",),
             limits={
+                # A schema of the body cannot say: here or in a header.
+                "client_message_id": {
+                    "description": "The permanent key of the message, 1 to 128 bytes of UTF-8, made by the client. "
+                    "Needed where the header `Idempotency-Key` does not give it."
+                },
                 "attachments": {"maxItems": ATTACHMENTS_MAX},
                 "role": {"enum": ["user"], "description": "Others need the scope `assistant`: see above."},
             },

@@ -159,7 +159,8 @@ def test_a_token_is_asked_for_everywhere(described: Json) -> None:
 @pytest.mark.parametrize(
     ("name", "parameter", "given"),
     [
-        ("send_message", None, None),
+        ("send_message", "Idempotency-Key", "header"),
+        ("show_typing", "Idempotency-Key", None),
         ("create_conversation", "Idempotency-Key", "header"),
         ("edit_message", "If-Match", "header"),
         ("get_message", "If-None-Match", "header"),
@@ -170,11 +171,23 @@ def test_a_token_is_asked_for_everywhere(described: Json) -> None:
     ],
 )
 def test_parameters_stand_where_they_belong(
-    described: Json, name: str, parameter: str | None, given: str | None
+    described: Json, name: str, parameter: str, given: str | None
 ) -> None:
     found = {each["name"]: each["in"] for each in operations_of(described)[name]["parameters"]}
 
-    assert found.get(parameter or "Idempotency-Key") == given
+    assert found.get(parameter) == given
+
+
+def test_a_send_needs_its_key_in_one_of_two_places_and_says_so(described: Json) -> None:
+    operation = operations_of(described)["send_message"]
+    body = described["components"]["schemas"]["SendMessage"]
+    header = next(each for each in operation["parameters"] if each["name"] == "Idempotency-Key")
+
+    assert not header.get("required")
+    assert "client_message_id" not in body.get("required", [])
+    assert "`client_message_id`" in header["description"]
+    assert "`Idempotency-Key`" in body["properties"]["client_message_id"]["description"]
+    assert "without either the answer is 400" in operation["description"]
 
 
 def test_anchors_exclude_each_other_and_the_halves_of_seen_go_together(described: Json) -> None:
