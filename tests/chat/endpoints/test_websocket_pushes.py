@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -48,6 +50,47 @@ async def test_a_reply_comes_before_any_push_of_its_channel(scene: Scene) -> Non
         assert order == ["subscribed", *["pub"] * (top - first)]
         assert bob.feed(conversation).offsets == list(range(first + 1, top + 1))
         order.clear()
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "told_on_own_channel"),
+    [
+        ("send", {"client_message_id": "second", "content": "ho"}, False),
+        ("edit", {"seq": 1, "content": "ho"}, False),
+        ("delete", {"seq": 1}, False),
+        ("add_member", {"user": "dave"}, False),
+        ("update_member", {"user": "bob", "role": "admin"}, False),
+        ("remove_member", {"user": "bob"}, False),
+        ("update_conversation", {"title": "Lunch"}, False),
+        ("leave", {}, False),
+        ("leave", {}, True),
+        ("delete_conversation", {}, False),
+        ("delete_conversation", {}, True),
+        ("create_conversation", {"members": ["bob"]}, True),
+    ],
+)
+async def test_the_reply_to_what_is_written_comes_before_the_push_that_it_causes(
+    scene: Scene, method: str, data: dict[str, Any], told_on_own_channel: bool
+) -> None:
+    alice = await scene.enter("alice")
+    conversation = await scene.converse(alice, "bob")
+    await alice.subscribe(conversation)
+    await alice.send(conversation, "first", "hi")
+    await alice.feed(conversation).wait(1)
+    channel = f"user:{scene.user('alice')}" if told_on_own_channel else conversation
+    named = {name: scene.user(value) if name == "user" else value for name, value in data.items()}
+    alice.frames.clear()
+    alice.keep_frames = True
+    await alice.rpc(method, {"conversation_id": conversation, **named})
+
+    def told() -> list[bool]:
+        lines = [json.loads(line) for frame in alice.frames for line in frame.split("\n")]
+        return [
+            "id" in line for line in lines if "id" in line or line.get("push", {}).get("channel") == channel
+        ]
+
+    await until(lambda: False in told(), "the push")
+    assert told()[0], "the push came first"
 
 
 async def test_pipelined_sends_are_acked_in_order_with_dense_seqs(scene: Scene) -> None:
