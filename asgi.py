@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -40,6 +41,15 @@ from ops.upkeep import Upkeep
 from storage.archives import RestoredArchives
 from storage.personas import PersonaFiles
 
+BARE = (
+    "This is not the server of `palaver serve`, and lacks what that one has: limits on slow and large request heads, "
+    "on slow bodies and on the fragments of a message; small send buffers, and a cut for who does not read; the "
+    "goodbye 3001 to all sockets at the end; sockets for clients that send an empty Sec-WebSocket-Protocol; an answer "
+    "when descriptors run out; logs without the addresses of sockets. Use `palaver serve` wherever strangers connect."
+)
+
+logger = logging.getLogger("palaver.server")
+
 
 class State(TypedDict):
     """What the lifespan leaves for the server: how to say goodbye to all sockets."""
@@ -47,16 +57,17 @@ class State(TypedDict):
     drain: Callable[[], Awaitable[None]]
 
 
-def build(settings: Settings, *, start_empty: bool = False) -> Starlette:
+def build(settings: Settings, *, start_empty: bool = False, bare: bool = False) -> Starlette:
     """Make the application; nothing is opened before its lifespan begins.
 
-    `start_empty` lets it begin anew where copies of what was there before may exist.
+    `start_empty` lets it begin anew where copies of what was there before may exist. `bare` is for a server that is not
+    ours: the log says then what is missing.
     """
     app = Starlette(
         routes=routes(),
         middleware=middleware(settings),
         exception_handlers=exception_handlers(),
-        lifespan=partial(_open, settings=settings, start_empty=start_empty),
+        lifespan=partial(_open, settings=settings, start_empty=start_empty, bare=bare),
     )
     # An address with a slash too many is told so, and not sent round by way of its Host header.
     app.router.redirect_slashes = False
@@ -64,8 +75,10 @@ def build(settings: Settings, *, start_empty: bool = False) -> Starlette:
 
 
 @asynccontextmanager
-async def _open(app: Starlette, settings: Settings, start_empty: bool) -> AsyncIterator[State]:
+async def _open(app: Starlette, settings: Settings, start_empty: bool, bare: bool) -> AsyncIterator[State]:
     """Open everything, serve, and close it so that nothing acked is lost: the writer first, then the files."""
+    if bare:
+        logger.warning(BARE)
     check_start(settings)
     await asyncio.to_thread(prepare, settings, start_empty=start_empty)
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
@@ -164,7 +177,10 @@ def _gauges(
 
 
 def __getattr__(name: str) -> Any:
-    """Build `app` when a server asks for it, as in `uvicorn asgi:app`; importing this module does nothing."""
+    """Build `app` when a server asks for it, as in `uvicorn asgi:app`; importing this module does nothing.
+
+    Our own server takes what `build` makes: whoever comes by here is another one.
+    """
     if name == "app":
-        return build(Settings.from_environment())
+        return build(Settings.from_environment(), bare=True)
     raise AttributeError(name)
