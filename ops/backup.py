@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from chat.settings import Settings
+from ops.owned_settings import owned_settings
 
 if TYPE_CHECKING:
     from ops.backups.shelf import Shelf
@@ -61,7 +62,7 @@ def backup(
         folder_of,
     )
 
-    settings = Settings.from_environment()
+    settings = owned_settings(to if restore else "")
     looked_into = source if listing or verify or restore else to
     shelf = Shelf(Path(looked_into).absolute() if looked_into else folder_of(settings))
     try:

@@ -15,6 +15,7 @@ import typer
 from chat.settings import Settings
 from ops.examining import place
 from ops.examining.findings import Finding, good
+from ops.owned_settings import owned_settings
 
 FOLDER_MODE = 0o700
 
@@ -32,7 +33,7 @@ def doctor(
 
     A server may be running meanwhile.
     """
-    found = findings(Settings.from_environment())
+    found = findings(owned_settings())
     if as_json:
         report = {"ok": healthy(found), "findings": found}
         typer.echo(msgspec.json.format(msgspec.json.encode(report)))

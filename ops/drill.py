@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from chat.settings import Settings
+from ops.owned_settings import owned_settings
 
 if TYPE_CHECKING:
     from ops.drilling.record import Drill
@@ -46,7 +47,7 @@ def drill(
         _fail("choose one of --history and --report", EXIT_USAGE)
     from ops.drilling.record import History  # here, so that the other commands start without SQLite
 
-    settings = Settings.from_environment()
+    settings = owned_settings()
     kept = History(Path(settings.data).absolute())
     if history:
         _show_history(kept.drills(), as_json)

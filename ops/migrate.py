@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chat.settings import Settings
+from ops.owned_settings import owned_settings
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
 
@@ -34,7 +34,7 @@ def migrate(
         upgrade,
     )
 
-    settings = Settings.from_environment()
+    settings = owned_settings()
     try:
         if not status:
             upgrade(settings)

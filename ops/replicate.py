@@ -16,6 +16,7 @@ from ops.examining import place
 from ops.leasing.fenced import Fenced
 from ops.litestream import Litestream
 from ops.logs import configure
+from ops.owned_settings import owned_settings
 from ops.replicating import leased
 from ops.restoring import swap
 from ops.restoring.place import file_name
@@ -42,7 +43,7 @@ def replicate(
 
     `palaver serve` does that itself, unless PALAVER_REPLICATE is `alongside`. `--anew` works beside either.
     """
-    settings = Settings.from_environment()
+    settings = owned_settings()
     if anew:
         _ask_anew(settings, anew)
         return

@@ -18,7 +18,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ops.restoring import moment, report
+from ops.restoring import moment, owner, report
 from ops.restoring.inplace import Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY, LEDGERS, REPLAYS
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         place = _place(given)
+        told = owner.become(place.data, [sys.executable, *sys.argv])
+        if told:
+            print(f"restore: {told}", file=sys.stderr)
         if given.settle:
             print(settle(place.data) or "No restore was interrupted.")
             return 0

@@ -10,6 +10,9 @@
 # Keys come from the environment as Litestream wants them, for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 # LITESTREAM names another binary; TIME_LIMIT_S is how long it may take, 900 unless said otherwise.
 #
+# As root it gives OUTPUT to whom its folder belongs: the server, which is not root, could open no file of root's. Give
+# what you move into a data folder from elsewhere to the folder's owner, too: chown palaver: FILE.
+#
 # It checks every page. It does not look for copies that are missing in between, compare moments, or mark the file as
 # restored: `python ops/restore.py` does, with nothing but Python. To put OUTPUT in place of a database: stop the server,
 # move the database AND its -wal, -shm and .noted files AND its folder .NAME.db-litestream away, then move OUTPUT there.
@@ -22,7 +25,7 @@ refuse() {
 }
 
 if [ "$#" -lt 2 ] || [ "$#" -gt 3 ]; then
-    sed -n '2,17s/^# \{0,1\}//p' -- "$0" >&2
+    sed -n '2,20s/^# \{0,1\}//p' -- "$0" >&2
     exit 2
 fi
 
@@ -69,4 +72,8 @@ $limit "$litestream" "$@" "$replica" || {
     [ "$code" -eq 124 ] && refuse "it took longer than ${TIME_LIMIT_S:-900} s; TIME_LIMIT_S allows more"
     refuse "litestream ended with code $code; nothing was written"
 }
+if [ "$(id -u)" -eq 0 ]; then
+    owner=$(ls -ldn -- "$(dirname -- "$output")/." | awk '{ print $3 ":" $4 }')
+    chown "$owner" "$output" || refuse "$output cannot be given to $owner, to whom its folder belongs: do that by hand"
+fi
 printf 'Restored and checked: %s\n' "$output"

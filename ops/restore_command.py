@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from chat.settings import Settings
 from ops import restore_table
+from ops.owned_settings import owned_settings
 from ops.restore_listing import listed_place_of
 from ops.restore_progress import shown_progress
 from ops.restoring import moment, report, request
@@ -99,7 +99,7 @@ def restore(
 
 def run(asked: Request, yes: bool, as_json: bool, hand_over: HandOver | None = None) -> None:
     """Do what is asked, after consent, and tell what came of it; exits with EXIT_REFUSED where it is refused."""
-    place = listed_place_of(Settings.from_environment())
+    place = listed_place_of(owned_settings())
     try:
         with shown_progress() as (tell, pause):
             consents = partial(_consents, pause=pause, yes=yes, as_json=as_json)

@@ -22,6 +22,7 @@ from chat.settings import Settings
 from chat.store import Revived, StoreFailed
 from chat.writer import Writer
 from ops.live import OPERATOR, Live, NotRunning, Refused
+from ops.owned_settings import owned_settings
 from ops.restore_command import run
 from ops.restore_place import place_of
 from ops.restore_progress import shown_progress
@@ -65,7 +66,7 @@ def conversation(
     What is missing today comes back as new messages with their old times, what was deleted stands again in its
     place, and what stands is left as it is. Members come back who did not leave since.
     """
-    settings = Settings.from_environment()
+    settings = owned_settings()
     try:
         persona = persona_of(conversation_id)
         with _copy(settings, persona, at, source) as folder:
@@ -101,7 +102,7 @@ def persona(
     if not PERSONA.match(persona_id):
         _refuse(f"{persona_id!r} is no persona.")
     file = path_of(Path(), persona_id).name
-    settings = Settings.from_environment()
+    settings = owned_settings()
     server = server_of(path_of(Path(settings.data), persona_id))
     hand_over = None if server is None else partial(_hand_over, settings, persona_id, server)
     asked = Request(at=at, files=(file,), in_place=not dry_run, dry_run=dry_run)

@@ -15,6 +15,7 @@ from chat.settings import BadSetting, Settings
 from ops.entry import unwinding
 from ops.greeting import greeting
 from ops.logs import configure
+from ops.owned_settings import owned_settings
 from ops.restore_start import fetch_missing
 from ops.restoring.locks import server_of
 from ops.restoring.place import MAIN
@@ -42,7 +43,7 @@ def serve(
     gc.set_threshold(*COLLECT_AFTER)
     import asgi
 
-    settings = Settings.from_environment()
+    settings = owned_settings()
     configure(settings)
     try:
         check_keys(settings)

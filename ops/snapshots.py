@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from chat.settings import Settings
 from ops.console import console
+from ops.owned_settings import owned_settings
 from ops.restore_listing import listed_place_of
 from ops.restoring import moment, report
 from ops.restoring.litestream import ASK_TIMEOUT_S
@@ -40,7 +40,7 @@ def snapshots(
     ] = ASK_TIMEOUT_S,
 ) -> None:
     """Tell which moments can be restored; exit 1 where the replica cannot be read or holds nothing."""
-    place = listed_place_of(Settings.from_environment())
+    place = listed_place_of(owned_settings())
     try:
         target = place.target
         names = [file_name(each) for each in file or ()] or known_files(place) or [MAIN]
@@ -54,7 +54,7 @@ def snapshots(
     else:
         _show(target, found)
     if svg is not None:
-        svg.write_text(timeline(found), encoding="utf-8")
+        _draw(svg, found)
     if not file and unlisted(place):
         print(f"palaver snapshots: {unlisted(place)}", file=sys.stderr)
     missing = [name for name, each in looked.items() if each is None]
@@ -77,6 +77,14 @@ def timeline(found: Sequence[Window]) -> str:
         for each in found
     ]
     return plot("What can be restored (UTC)", rows)
+
+
+def _draw(svg: Path, found: Sequence[Window]) -> None:
+    try:
+        svg.write_text(timeline(found), encoding="utf-8")
+    except OSError as error:
+        print(f"palaver snapshots: {svg} cannot be written: {error.strerror}", file=sys.stderr)
+        raise typer.Exit(EXIT_REFUSED) from error
 
 
 def _show(target: str, found: Sequence[Window]) -> None:

@@ -17,6 +17,7 @@ from chat.replication import REPLICATING, WELL, Replica, ReplicationReport
 from chat.settings import Settings
 from ops.console import console
 from ops.live import Live, NotRunning, Refused
+from ops.owned_settings import owned_settings
 
 STATUS = "/v1/ops/status"
 REPLICATION = "/v1/ops/replication"
@@ -52,7 +53,8 @@ def status(
     ] = "",
 ) -> None:
     """Show how the running server is and whether its copies arrive; exit 1 if anything is not well, 75 if none runs."""
-    live = Live(Settings.from_environment(), token)
+    # Without a token it signs one, with the secret in the data folder.
+    live = Live(Settings.from_environment() if token else owned_settings(), token)
     try:
         said, replication = live.get(STATUS), live.get(REPLICATION)
     except NotRunning as error:

@@ -12,7 +12,7 @@ import typer
 from chat.auth import load_secret, mint
 from chat.commands import check_user
 from chat.errors import BadRequest
-from chat.settings import Settings
+from ops.owned_settings import owned_settings
 
 EXIT_USAGE = 2
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -34,7 +34,7 @@ def token(
 
     Works only with the HS256 secret; makes it at first use, as the server does.
     """
-    settings = Settings.from_environment()
+    settings = owned_settings()
     if HS256 not in settings.jwt_algorithms.replace(" ", "").split(","):
         _refuse(
             f"this server takes {settings.jwt_algorithms} alone: ask whoever has its private key for a token"

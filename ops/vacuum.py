@@ -12,6 +12,7 @@ import typer
 
 from chat.settings import Settings
 from ops.examining import place
+from ops.owned_settings import owned_settings
 from storage.lock import AlreadyServed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def vacuum(
     """
     from storage.space import SpaceFailed  # here, so that the other commands start without the database
 
-    settings = Settings.from_environment()
+    settings = owned_settings()
     files = place.databases(Path(settings.data).absolute())
     if not files:
         _fail(f"there is no database in {settings.data}; set PALAVER_DATA to the server's folder")

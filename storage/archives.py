@@ -96,13 +96,19 @@ class FileArchive:
 
 
 def find_copy(data: Path, name: str, file: str) -> Path:
-    """Find a file in a copy; raises Unknown where there is none, and for what names no folder here."""
+    """Find a file in a copy; raises Unknown where there is none, and for what names no folder here.
+
+    Raises Unavailable where it is another user's.
+    """
     if not NAME.match(name):
         raise Unknown(f"a copy is named by a folder in {RESTORES}, and by nothing else")
     folder = data / RESTORES / name
     path = folder / file
-    if folder.is_symlink() or path.is_symlink() or not path.is_file():
-        raise Unknown(f"there is no copy {name} with that file in {RESTORES}")
+    try:
+        if folder.is_symlink() or path.is_symlink() or not path.is_file():
+            raise Unknown(f"there is no copy {name} with that file in {RESTORES}")
+    except OSError as error:
+        raise Unavailable(f"the copy {name} cannot be read: {error.strerror}") from error
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -66,6 +67,46 @@ def test_a_unit_runs_a_command_that_there_is(unit: Path) -> None:
 
     assert program == INSTALLED
     assert set(given) <= options(commands()[verb])
+
+
+def test_the_command_has_the_settings_of_the_service_and_what_stands_before_it_wins(tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    shown.write_text('#!/bin/sh\nenv | grep ^PALAVER_ | sort\nprintf "<%s>" "$@"\n')
+    shown.chmod(0o755)
+    (tmp_path / "palaver.env").write_text(
+        "PALAVER_PORT=8001\nPALAVER_REPLICA='s3://bucket/a b'\nPALAVER_READERS=2\n# the end\n"
+    )
+    text = (PROJECT / "ops" / "palaver.sh").read_text()
+    command = tmp_path / "palaver"
+    command.write_text(
+        text.replace(INSTALLED, str(shown)).replace("/etc/palaver/palaver.env", str(tmp_path / "palaver.env"))
+    )
+    command.chmod(0o755)
+
+    done = subprocess.run(
+        [command, "backup", "--to", "/a b"],
+        env={"PATH": os.environ["PATH"], "PALAVER_PORT": "9", "PALAVER_READERS": "it's"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.splitlines() == [
+        "PALAVER_DATA=/var/lib/palaver",
+        "PALAVER_PORT=9",
+        "PALAVER_READERS=it's",
+        "PALAVER_REPLICA=s3://bucket/a b",
+        "<backup><--to></a b>",
+    ]
+
+
+def test_the_command_and_the_units_name_the_same_places() -> None:
+    command = (PROJECT / "ops" / "palaver.sh").read_text()
+    unit = (PROJECT / "ops" / "systemd" / "palaver.service").read_text()
+
+    for name in (INSTALLED, "PALAVER_DATA=/var/lib/palaver", "/etc/palaver/palaver.env"):
+        assert name in command
+        assert name in unit
 
 
 def test_every_timer_has_its_service_and_comes_again() -> None:

@@ -187,6 +187,17 @@ async def test_a_conversation_that_the_copy_does_not_have_is_unknown(store: Open
         await _revive(store, conversation)
 
 
+async def test_a_copy_of_another_user_is_no_mistake_of_ours(
+    store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    with pytest.raises(Unavailable, match="cannot be read: Permission denied"):
+        RestoredArchives(store.path.parent).archive("temporary-1", MAIN)
+
+
 def _plain(event: Any) -> Any:
     import types
 

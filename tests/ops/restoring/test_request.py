@@ -212,6 +212,10 @@ async def test_snapshots_are_told_as_json_and_drawn(scene: Scene, tmp_path: Path
     assert window["oldest_ms"] <= scene.between_ms <= window["newest_ms"] + 1000
     assert window["holes"] == []
     assert drawn.read_text().startswith("<svg")
+    refused = subprocess.run(
+        palaver("snapshots", "--svg", str(tmp_path)), env=environment, capture_output=True, text=True
+    )
+    assert (refused.returncode, f"{tmp_path} cannot be written" in refused.stderr) == (1, True)
 
 
 async def test_the_shell_alone_restores_and_overwrites_nothing(scene: Scene, tmp_path: Path) -> None:
