@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from chat.broker import MemoryBroker
-from chat.errors import Problem
+from chat.errors import Problem, Unknown
 from chat.ids import MAIN, PERSONA, persona_of
 from chat.observer import NullObserver
 from chat.revival import revive
@@ -28,9 +28,10 @@ from ops.restore_place import place_of
 from ops.restore_progress import shown_progress
 from ops.restoring import moment, scratch, swap
 from ops.restoring.beside import restore_beside
+from ops.restoring.progress import Progress
 from ops.restoring.refusal import Refused as RestoreRefused
 from ops.restoring.request import Request
-from storage.archives import RestoredArchives, copy_file, missing
+from storage.archives import Missing, RestoredArchives, copy_file, missing
 from storage.engine import sqlite3
 from storage.inspect import server_of
 from storage.lock import AlreadyServed
@@ -42,6 +43,8 @@ REVIVAL_TIMEOUT_S = 3600.0
 SWAP_TIMEOUT_S = 120.0
 RESTORES = "/v1/ops/restores"
 PERSONA_RESTORES = "/v1/ops/personas/{persona}/restores"
+BRING_BACK = "bring back"
+AN_ID = "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5"
 
 AT_HELP = f"The moment; without a zone it is UTC. {moment.HOW}."
 At = Annotated[str, typer.Option("--at", help=AT_HELP)]
@@ -68,13 +71,16 @@ def conversation(
     """
     settings = owned_settings()
     try:
-        persona = persona_of(conversation_id)
+        persona = _persona_of(conversation_id)
         with _copy(settings, persona, at, source) as folder:
-            counts = missing(path_of(Path(settings.data), persona), path_of(folder, persona), conversation_id)
-            if dry_run or not _consents(counts, conversation_id, yes=yes, as_json=as_json):
-                _tell_counts(counts, as_json=as_json)
+            found = missing(path_of(Path(settings.data), persona), path_of(folder, persona), conversation_id)
+            if dry_run:
+                _tell_missing(found, as_json=as_json)
                 return
-            revived = _revive(settings, persona, conversation_id, folder.name)
+            _ask(found, conversation_id, yes=yes, as_json=as_json)
+            with shown_progress() as (tell, _):
+                tell(Progress(BRING_BACK, conversation_id))
+                revived = _revive(settings, persona, conversation_id, folder.name)
     except (RestoreRefused, Refused, StoreFailed, AlreadyServed, MigrationRefused, OSError) as error:
         _refuse(str(error))
     except sqlite3.Error as error:
@@ -122,21 +128,40 @@ def _hand_over(settings: Settings, persona_id: str, server: int, folder: str) ->
     return str(answer["replaced"])
 
 
+def _persona_of(conversation_id: str) -> str:
+    try:
+        return persona_of(conversation_id)
+    except Unknown as error:
+        raise RestoreRefused(
+            f"{conversation_id!r} is no conversation's id: write it as {AN_ID}, the persona and a UUID."
+        ) from error
+
+
 @contextmanager
 def _copy(settings: Settings, persona: str, at: str, source: Path | None) -> Iterator[Path]:
     """Put a copy of a persona's file into a folder of `restores` that is taken away at the end."""
     if bool(at) == (source is not None):
         raise RestoreRefused("say either --at and a moment, or --from and a database file")
     place = place_of(settings)
-    with ExitStack() as stack:
-        folder = stack.enter_context(scratch.temporary(place))
+    with scratch.temporary(place) as folder:
         file = path_of(folder, persona)
         if source is None:
-            tell, _ = stack.enter_context(shown_progress())
-            restore_beside(place, [file.name], moment.parse(at), folder, tell=tell)
+            # What is shown of the way ends with it: whoever is asked next must see the question.
+            with shown_progress() as (tell, _):
+                restore_beside(place, [file.name], moment.parse(at), folder, tell=tell)
         else:
-            copy_file(source, file)
+            _copy_file(source, file)
         yield folder
+
+
+def _copy_file(source: Path, file: Path) -> None:
+    try:
+        copy_file(source, file)
+    except sqlite3.Error as error:
+        reason = str(error) if source.exists() else "there is no such file"
+        raise RestoreRefused(
+            f"--from {source}: {reason}. Name a database file, as of a backup or of restore --to."
+        ) from error
 
 
 def _revive(settings: Settings, persona: str, conversation_id: str, copy: str) -> Revived:
@@ -171,23 +196,33 @@ async def _revive_here(settings: Settings, persona: str, conversation_id: str, c
         await files.close()
 
 
-def _consents(counts: tuple[int, int, int], conversation_id: str, *, yes: bool, as_json: bool) -> bool:
+def _ask(found: Missing, conversation_id: str, *, yes: bool, as_json: bool) -> None:
+    """Go on where somebody consents; raises RestoreRefused where nobody does."""
     if yes:
-        return True
+        return
     if as_json or not sys.stdin.isatty():
         raise RestoreRefused("nobody can be asked here: add --yes, or --dry-run to see what would come back")
-    _tell_counts(counts, as_json=False)
-    return typer.confirm(f"Bring back {conversation_id}?")
+    _tell_missing(found, as_json=False)
+    if not typer.confirm(f"Bring back {conversation_id}?"):
+        raise RestoreRefused("nothing was brought back, and nothing was touched")
 
 
-def _tell_counts(counts: tuple[int, int, int], *, as_json: bool) -> None:
-    missing_today, deleted, kept = counts
+def _tell_missing(found: Missing, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode({"missing": missing_today, "deleted": deleted, "kept": kept}))
-    else:
+        typer.echo(msgspec.json.encode(found))
+        return
+    if found.conversation != "stands":
+        today = "is deleted today" if found.conversation == "deleted" else "is not there today"
         typer.echo(
-            f"{missing_today} messages are missing today, {deleted} were deleted, {kept} stand as they are."
+            f"The conversation itself {today}: it comes back, with {found.messages} messages and "
+            f"{found.members} members."
         )
+    elif not found.missing + found.deleted + found.members_added:
+        typer.echo("Nothing of it is missing today: there is nothing to bring back.")
+    typer.echo(
+        f"Of the messages of the copy {found.missing} are missing today, {found.deleted} were deleted, and "
+        f"{found.kept} stand as they are; {found.members_added} members come back."
+    )
 
 
 def _tell(revived: Revived, *, as_json: bool) -> None:

@@ -32,11 +32,17 @@ ORDER BY m.seq
 LIMIT :limit
 
 -- name: missing
--- How many messages of a copy, attached as `copy`, are missing or deleted in the file of today; keys are permanent.
+-- How many messages of a copy, attached as `copy`, are missing or deleted in the file of today, and how many stand there
+-- at all; keys are permanent.
 SELECT
     count(*) FILTER (WHERE today.seq IS NULL) AS missing,
     count(*) FILTER (WHERE today.deleted_ms IS NOT NULL) AS deleted,
-    count(*) FILTER (WHERE today.seq IS NOT NULL AND today.deleted_ms IS NULL) AS kept
+    count(*) FILTER (WHERE today.seq IS NOT NULL AND today.deleted_ms IS NULL) AS kept,
+    (
+        SELECT count(*)
+        FROM main.messages
+        WHERE conversation = (SELECT number FROM main.conversations WHERE uuid = :uuid) AND deleted_ms IS NULL
+    ) AS standing
 FROM copy.conversations AS c
 JOIN copy.messages AS m ON m.conversation = c.number AND m.deleted_ms IS NULL
 JOIN copy.users AS u ON u.number = m.sender

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
+
+import msgspec
 
 import sql
 from chat.archive import ArchivedConversation, ArchivedMember, ArchivedMessage
@@ -23,8 +25,26 @@ RESTORES = "restores"
 NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,80}\Z")
 
 STATEMENTS = sql.load("archive")
+CONVERSATIONS = sql.load("conversations")
+MEMBERS = sql.load("members")
 
 Result = TypeVar("Result")
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a conversation of today lacks that a copy has of it, and how the conversation itself is today.
+
+    Of the copy's messages so many are `missing`, `deleted`, or `kept`. `members_added` become members again. `messages`
+    and `members` are how many there are when it has come back.
+    """
+
+    conversation: Literal["stands", "deleted", "missing"]
+    missing: int
+    deleted: int
+    kept: int
+    members_added: int
+    messages: int
+    members: int
 
 
 class RestoredArchives:
@@ -48,14 +68,17 @@ class FileArchive:
 
     async def conversation(self, conversation_id: str) -> ArchivedConversation:
         """Read how a conversation was; see Archive.conversation."""
-        return await self._ask(lambda connection: self._conversation(connection, conversation_id))
+        return await asyncio.to_thread(self.look, conversation_id)
+
+    def look(self, conversation_id: str) -> ArchivedConversation:
+        """Read how a conversation was, in this thread; see Archive.conversation."""
+        return self._answer(lambda connection: self._conversation(connection, conversation_id))
 
     async def messages(self, conversation_id: str, after: int, limit: int) -> Sequence[ArchivedMessage]:
         """Read messages in their order; see Archive.messages."""
-        return await self._ask(lambda connection: _messages(connection, conversation_id, after, limit))
-
-    async def _ask(self, question: Callable[[Any], Result]) -> Result:
-        return await asyncio.to_thread(self._answer, question)
+        return await asyncio.to_thread(
+            self._answer, lambda connection: _messages(connection, conversation_id, after, limit)
+        )
 
     def _answer(self, question: Callable[[Any], Result]) -> Result:
         try:
@@ -112,15 +135,38 @@ def find_copy(data: Path, name: str, file: str) -> Path:
     return path
 
 
-def missing(database: Path, copied: Path, conversation_id: str) -> tuple[int, int, int]:
-    """Count which messages of a copy are missing, deleted and still there in a database that may be served.
+def missing(database: Path, copied: Path, conversation_id: str) -> Missing:
+    """Compare a conversation of a copy with the same of a database that may be served; writes nothing.
 
-    Raises sqlite3.Error where one of them cannot be read.
+    Raises Unknown where the copy does not have it, Unavailable where the copy cannot be read, and sqlite3.Error where
+    the database cannot.
     """
+    archived = FileArchive(copied, database).look(conversation_id)
     with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
         connection.execute("ATTACH ? AS copy", (f"file:{quote(str(copied))}?mode=ro",))
-        row = connection.execute(STATEMENTS["missing"], {"uuid": uuid_of(conversation_id)}).fetchone()
-        return int(row[0]), int(row[1]), int(row[2])
+        values = {"uuid": uuid_of(conversation_id)}
+        absent, deleted, kept, standing = connection.execute(STATEMENTS["missing"], values).fetchone()
+        row = connection.execute(CONVERSATIONS["find"], values).fetchone()
+        here, left = _people(connection, row, archived)
+    coming = {member.user for member in archived.members} - here - left - archived.removed
+    hidden = row is not None and row[-1] is not None
+    return Missing(
+        conversation="missing" if row is None else "deleted" if hidden else "stands",
+        missing=absent,
+        deleted=deleted,
+        kept=kept,
+        members_added=len(coming),
+        messages=standing + absent + deleted,
+        members=len(here) + len(coming),
+    )
+
+
+def _people(connection: Any, row: Any, archived: ArchivedConversation) -> tuple[set[str], set[str]]:
+    """Return who is a member of today's conversation, and who left it since the copy was made."""
+    values = {"conversation": None if row is None else row[0]}
+    departures = connection.execute(CONVERSATIONS["departures"], values)
+    left = {user for seq, epoch, user in departures if RowId(seq, epoch) not in archived.departures}
+    return {name for (name,) in connection.execute(MEMBERS["names"], values)}, left
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -40,7 +40,7 @@ def plan(place: Place, file: str, at_ms: int | None, ask_timeout_s: float = ASK_
     or before the oldest copy, and where copies that belong in between are missing.
     """
     if at_ms is not None and at_ms > moment.now_ms():
-        raise Refused(f"{moment.shown(at_ms)} is in the future: --latest restores all that there is.")
+        raise Refused(f"{moment.shown(at_ms)} is in the future: --at -1s takes the newest that was copied.")
     replica = Litestream(place, Path(file).stem, ask_timeout_s)
     # Listed first: what is copied after this look can only add to the plan.
     listed = replica.files()

@@ -109,7 +109,8 @@ async def test_a_deleted_conversation_comes_back_into_the_running_server(
     await alice.http.delete(f"/v1/conversations/{conversation}/messages/1")
     assert (await alice.http.delete(f"/v1/conversations/{conversation}")).is_success
     looked = await _restore(server, conversation, "--from", str(copied), "--dry-run", "--json")
-    assert looked == {"missing": 0, "deleted": 1, "kept": 1}
+    assert (looked["conversation"], looked["messages"], looked["members"]) == ("deleted", 2, 2)
+    assert (looked["missing"], looked["deleted"], looked["kept"]) == (0, 1, 1)
     assert (await alice.http.get(f"/v1/conversations/{conversation}")).status_code == 404
     done = await _restore(server, conversation, "--from", str(copied), "--yes", "--json")
     assert (done["undeleted"], done["messages_restored"], done["messages_kept"]) == (True, 1, 1)

@@ -18,7 +18,7 @@ from chat.observer import NullObserver
 from chat.revival import MESSAGES_PER_DRAFT_MAX, revive
 from chat.store import Revived
 from chat.writer import Writer
-from storage.archives import RestoredArchives, missing
+from storage.archives import Missing, RestoredArchives, missing
 from storage.engine import sqlite3
 from tests.support.stores import OpenStore
 
@@ -44,7 +44,9 @@ async def test_a_deleted_message_comes_back_in_its_place_and_a_missing_one_as_a_
         ("message", "two"),
     ]
     assert [event.reply_to for event in map(_plain, found) if event.type == "message"] == [1]
-    assert missing(store.path, copied, conversation) == (0, 0, 3)
+    assert missing(store.path, copied, conversation) == Missing(
+        conversation="stands", missing=0, deleted=0, kept=3, members_added=0, messages=3, members=2
+    )
 
 
 async def test_to_bring_back_twice_changes_nothing_more(store: OpenStore) -> None:
@@ -87,6 +89,26 @@ async def test_a_deleted_conversation_comes_back_with_its_members(store: OpenSto
         "conversation.restored",
     ]
     await store.send("bob", conversation, "again")
+
+
+async def test_what_is_told_before_is_what_comes_back(store: OpenStore) -> None:
+    oldest = _copy(store, "oldest")
+    conversation = await store.create("alice", "bob", "carol")
+    for number in range(3):
+        await store.send("alice", conversation, f"k{number}")
+    copied = _copy(store)
+    await store.write("alice", RemoveMember(conversation_id=conversation, user="carol"))
+    await store.delete("alice", conversation, 1)
+    await store.send("alice", conversation, "later")
+    await store.write("alice", DeleteConversation(conversation_id=conversation))
+    assert missing(store.path, copied, conversation) == Missing(
+        conversation="deleted", missing=0, deleted=1, kept=2, members_added=0, messages=4, members=2
+    )
+    assert missing(oldest, copied, conversation) == Missing(
+        conversation="missing", missing=3, deleted=0, kept=0, members_added=3, messages=3, members=3
+    )
+    with pytest.raises(Unknown, match="the copy does not have that conversation"):
+        missing(store.path, oldest, conversation)
 
 
 async def test_a_conversation_that_is_missing_comes_back_whole_under_its_id(store: OpenStore) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat.commands import RemoveMember
+from chat.commands import DeleteConversation, RemoveMember
 from chat.errors import Unknown
 from ops.restoring import moment
 from ops.restoring.locks import server_of
@@ -17,6 +17,9 @@ from ops.restoring.place import Place
 from tests.ops.restoring.replicated import Replicated
 from tests.support.server import PROJECT, palaver
 from tests.support.stores import OpenStore
+from tests.support.terminal import answered
+
+UNKNOWN = "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5"
 
 
 async def test_a_deleted_message_comes_back_from_the_replica(
@@ -92,8 +95,10 @@ async def test_a_restore_in_place_can_waive_the_ledger(
     [
         (("persona", "main", "--at", "-1m"), "everybody's file"),
         (("persona", "../x", "--at", "-1m"), "no persona"),
-        (("conversation", "main:nothing", "--at", "-1m"), "no such conversation"),
-        (("conversation", "main:0199f0c1-2a3b-7c4d-8e5f-60718293a4b5"), "either --at and a moment"),
+        (("conversation", "main:nothing", "--at", "-1m"), "write it as main:0199f0c1"),
+        (("conversation", UNKNOWN, "--from", "nothere.db"), "--from nothere.db: there is no such file"),
+        (("conversation", UNKNOWN, "--from", "README.md"), "--from README.md: file is not a database"),
+        (("conversation", UNKNOWN), "either --at and a moment"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_what_to_do(
@@ -102,16 +107,47 @@ async def test_what_cannot_be_is_refused_with_what_to_do(
     code, _, err = await _palaver(place, "restore", *arguments)
     assert code == 1
     assert said in err
+    assert "doctor" not in err
+
+
+async def test_a_dry_run_fails_where_the_real_one_would(
+    replicated: Replicated, store: OpenStore, place: Place
+) -> None:
+    await store.create("alice")
+    at = moment.iso(replicated.sync())
+    for how in ("--dry-run", "--yes"):
+        code, out, err = await _palaver(place, "restore", "conversation", UNKNOWN, "--at", at, how)
+        assert (code, out) == (1, "")
+        assert "the copy does not have that conversation" in err
+        code, _, err = await _palaver(place, "restore", "conversation", UNKNOWN, "--at", "2199-01-01", how)
+        assert (code, "in the future" in err, "--latest" in err) == (1, True, False)
+
+
+async def test_the_question_stands_still_until_it_is_answered(
+    replicated: Replicated, store: OpenStore, place: Place
+) -> None:
+    conversation = await store.create("alice", "bob")
+    await store.send("alice", conversation, "k", "hello")
+    at = moment.iso(replicated.sync())
+    await store.write("alice", DeleteConversation(conversation_id=conversation))
+    command = palaver("restore", "conversation", conversation, "--at", at)
+    code, before, after = await asyncio.to_thread(answered, command, _environment(place), "[y/N]: ", "n")
+    assert code == 1
+    assert "The conversation itself is deleted today: it comes back, with 1 messages and 2 members." in before
+    assert after.splitlines() == ["n", "palaver restore: nothing was brought back, and nothing was touched"]
 
 
 async def _palaver(place: Place, *arguments: str) -> tuple[int | None, str, str]:
-    environment = {"PATH": "/usr/bin:/bin", "PALAVER_DATA": str(place.data), "PALAVER_REPLICA": place.replica}
     process = await asyncio.create_subprocess_exec(
         *palaver(*arguments),
         cwd=PROJECT,
-        env=environment,
+        env=_environment(place),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
+
+
+def _environment(place: Place) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "PALAVER_DATA": str(place.data), "PALAVER_REPLICA": place.replica}
