@@ -67,7 +67,7 @@ EXITS: dict[str, Exits] = {
     },
     "snapshots": {
         0: "Everything that was asked for can be restored to some moment.",
-        1: "The replica cannot be read, or has no copies of a database.",
+        1: "The replica cannot be read, or has no copies of a database; or the picture cannot be written.",
         EXIT_USAGE: USAGE,
     },
     "restore": {

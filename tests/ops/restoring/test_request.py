@@ -216,6 +216,12 @@ async def test_snapshots_are_told_as_json_and_drawn(scene: Scene, tmp_path: Path
         palaver("snapshots", "--svg", str(tmp_path)), env=environment, capture_output=True, text=True
     )
     assert (refused.returncode, f"{tmp_path} cannot be written" in refused.stderr) == (1, True)
+    nowhere = str(tmp_path / "nodir" / "x.svg")
+    refused = subprocess.run(
+        palaver("snapshots", "--svg", nowhere), env=environment, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == f"palaver snapshots: {nowhere} cannot be written: No such file or directory\n"
 
 
 async def test_the_shell_alone_restores_and_overwrites_nothing(scene: Scene, tmp_path: Path) -> None:
