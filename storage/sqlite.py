@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from storage.blank import make_blank
 from storage.checkpoint import Checkpoint
 from storage.connection import HeldConnection, Readers
 from storage.engine import sqlite3
+from storage.identity import Identity, identity_of, inode_of, size_of, wal_of
 from storage.listing import listing
 from storage.lock import FileLock
 from storage.space import optimize
@@ -32,8 +32,6 @@ from storage.writing import Writing
 logger = logging.getLogger("palaver.storage")
 
 Result = TypeVar("Result")
-Identity = tuple[int, int, int, int]
-"""Device and inode of the database file, and of its WAL."""
 
 
 class SQLiteStore:
@@ -92,7 +90,7 @@ class SQLiteStore:
 
     async def optimize(self) -> None:
         """Let SQLite keep its statistics fit, between two batches; what fails is logged and does no harm."""
-        if self._writer is None or self._identity != _identity(self._path_text):
+        if self._writer is None or self._identity != identity_of(self._path_text):
             return
         try:
             await self._writer.run(optimize)
@@ -120,14 +118,14 @@ class SQLiteStore:
             await asyncio.to_thread(self._put)
             self._put = self._identity = None
         try:
-            inode = _inode(self.path)
+            inode = inode_of(self.path)
             swapped = self._identity is not None and self._identity[:2] != inode
         except OSError as error:
             raise StoreFailed(
                 f"{self.path} is gone ({error.strerror}): put it back, or stop the server and restore it"
             ) from error
         # Readers hold on to the files that they opened, and to the index of a WAL that is no longer there: reads wait.
-        if self._identity != _identity(self._path_text):
+        if self._identity != identity_of(self._path_text):
             await self._readers.close()
         writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
         try:
@@ -221,11 +219,11 @@ class SQLiteStore:
 
     def sizes(self) -> tuple[int, int]:
         """Return the bytes of the database file and of its WAL."""
-        return _size(self.path), _size(_wal_of(self.path))
+        return size_of(self.path), size_of(wal_of(self.path))
 
     async def _look_after(self, act: Callable[[Any], Result]) -> Result:
         writer = self._writer
-        if writer is None or self._identity != _identity(self._path_text):
+        if writer is None or self._identity != identity_of(self._path_text):
             raise StoreFailed(f"{self.path.name} is not open, or no longer where it was")
         try:
             return await writer.run(act)
@@ -237,7 +235,7 @@ class SQLiteStore:
 
     def _write(self, connection: Any, writing: Writing, drafts: Sequence[Draft]) -> list[Committed | Problem]:
         # A deleted or replaced file can still be written to, and whatever goes there is lost: look before each batch.
-        if self._identity != _identity(self._path_text):
+        if self._identity != identity_of(self._path_text):
             writing.forget()
             raise StoreFailed(f"{self.path} was moved, deleted or replaced while the server was running")
         try:
@@ -260,7 +258,7 @@ class SQLiteStore:
     async def _begin_generation(self, writer: HeldConnection, cause: str, *, swapped: bool = False) -> None:
         settings = self._settings
         self._timeline = await writer.run(lambda connection: self._begin(connection, cause, swapped=swapped))
-        self._identity = _identity(self._path_text)
+        self._identity = identity_of(self._path_text)
         writing = Writing(
             self.persona,
             self._timeline,
@@ -301,8 +299,8 @@ class SQLiteStore:
     async def _save_lost_wal(self, writer: HeldConnection) -> None:
         """Copy what stood in a WAL that was deleted under us into the database, while a connection still has it."""
         try:
-            same_file = self._identity is not None and self._identity[:2] == _inode(self.path)
-            if same_file and self._identity != _identity(self._path_text):
+            same_file = self._identity is not None and self._identity[:2] == inode_of(self.path)
+            if same_file and self._identity != identity_of(self._path_text):
                 await writer.run(
                     lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 )
@@ -328,26 +326,3 @@ def _check_pages(connection: Any) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(f"the database is damaged ({found}): stop the server and restore it")
-
-
-def _wal_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
-
-
-def _identity(path: str) -> Identity | None:
-    try:
-        return *_inode(path), *_inode(path + "-wal")
-    except OSError:
-        return None
-
-
-def _inode(path: Path | str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

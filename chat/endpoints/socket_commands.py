@@ -14,6 +14,7 @@ import uuid_utils
 
 from chat import subscribing
 from chat.core import Core
+from chat.endpoints.history import read_history
 from chat.errors import (
     BAD_REQUEST,
     CONNECTION_LIMIT,
@@ -37,7 +38,6 @@ from chat.protocols import centrifuge_requests as requests
 from chat.protocols.centrifuge_json import encode_result, reply
 from chat.protocols.centrifuge_results import (
     ConnectResult,
-    HistoryResult,
     PresenceResult,
     PresenceStatsResult,
     RefreshResult,
@@ -45,7 +45,7 @@ from chat.protocols.centrifuge_results import (
     SubRefreshResult,
     SubscribeResult,
 )
-from chat.protocols.centrifuge_wire import CentrifugeJson, client_info, publication
+from chat.protocols.centrifuge_wire import CentrifugeJson, client_info
 from chat.protocols.rpc import decode_rpc
 from chat.protocols.subscriptions import TOPICS, read_subscribe_data, subscribed
 from chat.session import Session
@@ -205,28 +205,7 @@ class SocketCommands:
 
     async def history(self, id: int, command: requests.History) -> None:
         """Read publications after a position, or before it in reverse; without a limit, tell the position alone."""
-        client = self._here()
-        settings = self._core.settings
-        asked = settings.recover_events_max if command.limit < 0 else command.limit
-        limit = min(asked, settings.recover_events_max)
-        since = command.since or (None if command.reverse else requests.Since())
-        claim = Claim(since.epoch, since.offset) if since and limit else None
-        store = self._core.file_of(command.channel).store
-        found = await store.recover(
-            client.user.id,
-            command.channel,
-            claim,
-            limit,
-            settings.recover_bytes_max,
-            backward=command.reverse and limit > 0,
-        )
-        if claim is not None and not found.recovered:
-            raise UnrecoverablePosition
-        result = HistoryResult(
-            publications=[publication(event) for event in found.events],
-            epoch=found.epoch,
-            offset=found.top.seq,
-        )
+        result = await read_history(self._core, self._here().user, command)
         self._reply(id, command.kind, result)
 
     async def ping(self, id: int, command: requests.Ping) -> None:
