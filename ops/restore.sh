@@ -5,7 +5,7 @@
 #
 # REPLICA  one database's copies: a folder as data/replica/main, or an address as s3://bucket/path/main?endpoint=…
 # OUTPUT   the new file, which must not be there yet; nothing is ever overwritten
-# TIME     as 2026-11-22T14:03:00Z; without it, all that was copied
+# TIME     as 2026-11-22T14:03:00Z or 2026-11-22T14:03Z; without it, all that was copied
 #
 # Keys come from the environment as Litestream wants them, for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 # LITESTREAM names another binary; TIME_LIMIT_S is how long it may take, 900 unless said otherwise.
@@ -49,6 +49,16 @@ for name in "$output" "$output-wal" "$output-shm" "$output-journal"; do
     fi
 done
 
+# Litestream wants the seconds and a zone; without one it is UTC.
+case $at in
+'' | ????-??-??T??:??:*Z | ????-??-??T??:??:*[+-]??:??) ;;
+????-??-??T??:??Z) at=${at%Z}:00Z ;;
+????-??-??T??:??[+-]??:??) at=${at%??????}:00${at#????????????????} ;;
+????-??-??T??:??) at=$at:00Z ;;
+????-??-??T??:??:??) at=${at}Z ;;
+*) refuse "$at is no TIME: write it as 2026-11-22T14:03:00Z, in UTC" ;;
+esac
+
 case $replica in
 *://*) ;;
 *)
@@ -70,7 +80,8 @@ fi
 $limit "$litestream" "$@" "$replica" || {
     code=$?
     [ "$code" -eq 124 ] && refuse "it took longer than ${TIME_LIMIT_S:-900} s; TIME_LIMIT_S allows more"
-    refuse "litestream ended with code $code; nothing was written"
+    refuse "litestream ended with code $code; nothing was written${at:+
+If a timestamp does not exist, $at lies outside what was copied: times are UTC, as 2026-11-22T14:03:00Z.}"
 }
 if [ "$(id -u)" -eq 0 ]; then
     owner=$(ls -ldn -- "$(dirname -- "$output")/." | awk '{ print $3 ":" $4 }')

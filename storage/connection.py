@@ -32,6 +32,18 @@ Row = tuple[Any, ...]
 logger = logging.getLogger("palaver.storage")
 
 
+def not_opened(path: Path, error: Exception) -> StoreFailed:
+    """Say why a file cannot be opened, and what to do where it is damaged, or no database."""
+    reason = f"{path.name} cannot be opened: {error}"
+    # Its children say that something else failed: the disk, another process, a statement.
+    if type(error) is sqlite3.DatabaseError:
+        reason += (
+            f". Stop the server; palaver restore --latest --in-place --file {path.stem} puts its newest copy there, "
+            "and palaver backup --restore what a backup has"
+        )
+    return StoreFailed(reason)
+
+
 class HeldConnection:
     """One connection of `databases`, open until `close`; not for two tasks at once."""
 
@@ -47,7 +59,7 @@ class HeldConnection:
         try:
             await connection.__aenter__()
         except sqlite3.Error as error:
-            raise StoreFailed(f"{path.name} cannot be opened: {error}") from error
+            raise not_opened(path, error) from error
         return cls(connection, tuning.slow_query_ms)
 
     async def fetch_all(self, noun: str, name: str, **values: Any) -> list[Row]:

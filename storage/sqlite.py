@@ -20,7 +20,7 @@ from storage import batch, checkpoint, generations, heartbeat, ledger, migrate, 
 from storage.agreeing import agree
 from storage.blank import make_blank
 from storage.checkpoint import Checkpoint
-from storage.connection import HeldConnection, Readers
+from storage.connection import HeldConnection, Readers, not_opened
 from storage.engine import sqlite3
 from storage.identity import Identity, identity_of, inode_of, size_of, wal_of
 from storage.listing import listing
@@ -64,14 +64,16 @@ class SQLiteStore:
         """
         self._lock.acquire()
         try:
-            _make_blank(self.path)
+            make_blank(self.path)
             self._writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
             await self._writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
             await self._begin_generation(self._writer, "start of the server")
             await self._readers.open()
-        except BaseException:
+        except BaseException as error:
             await self._close_connections()
             self._lock.release()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise not_opened(self.path, error) from error
             raise
 
     async def close(self) -> None:
@@ -313,13 +315,6 @@ class SQLiteStore:
         if self._writer is not None:
             await self._writer.close()
             self._writer = self._writing = None
-
-
-def _make_blank(path: Path) -> None:
-    try:
-        make_blank(path)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreFailed(f"{path.name} cannot be made: {error}") from error
 
 
 def _check_pages(connection: Any) -> None:

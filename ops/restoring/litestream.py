@@ -67,13 +67,7 @@ class Litestream:
 
         `files` is how many the plan has. Raises Refused where it fails or stands still; then nothing is left.
         """
-        with subprocess.Popen(  # noqa: S603, the binary that the settings name
-            self._command("restore", "-json", "-o", str(output), *_until(at_ms)),
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
+        with self._started("restore", "-json", "-o", str(output), *_until(at_ms)) as process:
             try:
                 report, said = self._finish(
                     process, output, STALL_TIMEOUT_S + files * STALL_PER_FILE_S, watch
@@ -83,6 +77,20 @@ class Litestream:
         if process.returncode != 0 or not output.exists():
             raise Refused(f"{self._target} could not be restored: {_reason(said)}.")
         return int(json.loads(report)["txid"], 16)
+
+    def _started(self, verb: str, *options: str) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603, the binary that the settings name
+                self._command(verb, *options),
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise Refused(
+                f"{self._binary} cannot be run: {error.strerror}. Mend it, or set PALAVER_LITESTREAM."
+            ) from error
 
     def _finish(
         self, process: subprocess.Popen[bytes], output: Path, stall_timeout_s: float, watch: Watch
@@ -107,24 +115,20 @@ class Litestream:
                 )
 
     def _ask(self, verb: str, *options: str) -> bytes:
-        try:
-            answer = subprocess.run(  # noqa: S603, the binary that the settings name
-                self._command(verb, *options),
-                env=self._environment,
-                input=self._configuration,
-                capture_output=True,
-                timeout=self._ask_timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise Refused(
-                f"{self._target} did not answer within {self._ask_timeout_s:g} s. See that the network, the "
-                "endpoint and the keys are right; --time-limit waits longer."
-            ) from error
-        if answer.returncode != 0:
-            reason = _reason(answer.stderr).rstrip(".")
+        with self._started(verb, *options) as process:
+            try:
+                answer, said = process.communicate(self._configuration, self._ask_timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise Refused(
+                    f"{self._target} did not answer within {self._ask_timeout_s:g} s. See that the network, the "
+                    "endpoint and the keys are right; --time-limit waits longer."
+                ) from error
+            finally:
+                process.kill()
+        if process.returncode != 0:
+            reason = _reason(said).rstrip(".")
             raise Refused(f"{self._target} cannot be read: {reason}.")
-        return answer.stdout
+        return answer
 
     def _command(self, verb: str, *options: str) -> list[str]:
         fixed = [self._binary, verb, "-no-expand-env", "-config", "/dev/stdin"]

@@ -89,7 +89,7 @@ def of_moment(copy: Copy) -> str:
 def lost(loss: Loss) -> str:
     """Say in a sentence what a file loses."""
     if loss.unread:
-        return f"what is lost is not known, since the file that is there cannot be read: {loss.unread}"
+        return f"what is lost is not known, since the file that is there cannot be read: {loss.unread.rstrip('.')}"
     if loss.live is None:
         return "nothing is lost: there is no such file now"
     if not loss.conversations:

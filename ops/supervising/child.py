@@ -43,27 +43,28 @@ class LitestreamChild:
         secrets: tuple[str, ...],
         heard: Callable[[Mapping[str, object]], None] | None = None,
     ) -> LitestreamChild:
-        """Start `binary`; raises OSError. `environment` is all that it gets; `secrets` never reach a log.
+        """Start `binary`; raises OSError with what could not be started. `environment` is all that it gets.
 
-        `heard` is called with the fields of each line that it logs.
+        `secrets` never reach a log. `heard` is called with the fields of each line that it logs.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Neither our environment nor anything installed has a say in how the tether runs.
-            "-I",
-            "-S",
-            str(TETHER),
-            str(getpid()),
-            str(binary),
-            *arguments,
-            env=dict(environment),
-            cwd="/",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C on a terminal goes to a whole group; the child must outlive the writer.
-            start_new_session=True,
-        )
+        # Neither our environment nor anything installed has a say in how the tether runs.
+        tether = (sys.executable, "-I", "-S", str(TETHER), str(getpid()))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *tether,
+                str(binary),
+                *arguments,
+                env=dict(environment),
+                cwd="/",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                # Ctrl-C on a terminal goes to a whole group; the child must outlive the writer.
+                start_new_session=True,
+            )
+        except OSError as error:
+            # uvloop does not say which file it was.
+            raise OSError(error.errno, error.strerror, error.filename or sys.executable) from error
         return cls(process, LitestreamLog(secrets, heard))
 
     @property

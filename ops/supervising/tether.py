@@ -16,14 +16,17 @@ EXIT_ORPHAN = 75
 
 
 def main(arguments: list[str]) -> None:
-    """Tie this process to its parent, and become the program."""
+    """Tie this process to its parent, and become the program; exits with its name where it cannot be run."""
     parent, program = int(arguments[0]), arguments[1]
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         # It died before the promise was made.
         sys.exit(EXIT_ORPHAN)
-    os.execv(program, arguments[1:])  # noqa: S606 - the whole purpose; no shell
+    try:
+        os.execv(program, arguments[1:])  # noqa: S606 - the whole purpose; no shell
+    except OSError as error:
+        sys.exit(f"{program} cannot be run: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ops.restoring import report
 from ops.restoring.loss import loss
 from ops.restoring.mark import mark
 from ops.restoring.standing import Standing
@@ -42,6 +43,7 @@ async def test_a_file_that_cannot_be_read_loses_nobody_knows_what(tmp_path: Path
     live.write_bytes(b"not a database" * 1000)
     found = loss(live, copy, Standing())
     assert "cannot be read" in found.unread
+    assert not report.lost(found).endswith(".")
     assert loss(tmp_path / "none.db", copy, Standing()).live is None
 
 

@@ -237,6 +237,54 @@ async def test_the_shell_alone_restores_and_overwrites_nothing(scene: Scene, tmp
 
 
 @pytest.mark.parametrize(
+    ("time", "meant"),
+    [
+        ("2031-11-22T14:03Z", "2031-11-22T14:03:00Z"),
+        ("2031-11-22T14:03", "2031-11-22T14:03:00Z"),
+        ("2031-11-22T14:03:05", "2031-11-22T14:03:05Z"),
+        ("2031-11-22T15:03+01:00", "2031-11-22T15:03:00+01:00"),
+        ("2031-11-22T14:03:05.123Z", "2031-11-22T14:03:05.123Z"),
+        ("2031-11-22T14:03:05-08:00", "2031-11-22T14:03:05-08:00"),
+    ],
+)
+def test_the_shell_takes_a_time_as_the_command_does_and_says_where_it_lies(
+    tmp_path: Path, time: str, meant: str
+) -> None:
+    (tmp_path / "main" / "ltx").mkdir(parents=True)
+    heard = tmp_path / "heard"
+    litestream = tmp_path / "litestream"
+    litestream.write_text(f'#!/bin/sh\necho "$@" >{heard}\necho "timestamp does not exist" >&2\nexit 1\n')
+    litestream.chmod(0o700)
+    done = subprocess.run(
+        [PROJECT / "ops" / "restore.sh", tmp_path / "main", tmp_path / "copy.db", time],
+        env={**os.environ, "LITESTREAM": str(litestream)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"-timestamp {meant} " in heard.read_text()
+    assert f"{meant} lies outside what was copied: times are UTC" in done.stderr
+
+
+def test_the_shell_refuses_what_is_no_time(tmp_path: Path) -> None:
+    (tmp_path / "main" / "ltx").mkdir(parents=True)
+    command = [str(PROJECT / "ops" / "restore.sh"), str(tmp_path / "main"), str(tmp_path / "copy.db"), "-10m"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "-10m is no TIME" in done.stderr) == (1, True)
+
+
+def test_a_binary_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no program")
+    text.chmod(0o700)
+    environment = {**os.environ, "PALAVER_DATA": str(tmp_path), "PALAVER_LITESTREAM": str(text)}
+    done = subprocess.run(palaver("snapshots"), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"palaver snapshots: {text} cannot be run: ")
+
+
+@pytest.mark.parametrize(
     "asked",
     [
         ["--at", "yesterday", "--dry-run"],
