@@ -23,6 +23,15 @@ def inode_of(path: Path | str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def lost_of(path: Path, opened: Identity | None) -> Path:
+    """Name which file is no longer the one that was opened: the WAL, where the database itself still is."""
+    try:
+        is_there = opened is not None and opened[:2] == inode_of(path)
+    except OSError:
+        is_there = False
+    return wal_of(path) if is_there else path
+
+
 def wal_of(path: Path) -> Path:
     """Return where the WAL of a database file is."""
     return path.with_name(path.name + "-wal")

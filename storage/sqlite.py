@@ -22,7 +22,7 @@ from storage.blank import make_blank
 from storage.checkpoint import Checkpoint
 from storage.connection import HeldConnection, Readers, not_opened
 from storage.engine import sqlite3
-from storage.identity import Identity, identity_of, inode_of, size_of, wal_of
+from storage.identity import Identity, identity_of, inode_of, lost_of, size_of, wal_of
 from storage.listing import listing
 from storage.lock import FileLock
 from storage.space import optimize
@@ -239,7 +239,8 @@ class SQLiteStore:
         # A deleted or replaced file can still be written to, and whatever goes there is lost: look before each batch.
         if self._identity != identity_of(self._path_text):
             writing.forget()
-            raise StoreFailed(f"{self.path} was moved, deleted or replaced while the server was running")
+            lost = lost_of(self.path, self._identity)
+            raise StoreFailed(f"{lost} was moved, deleted or replaced while the server was running")
         try:
             outcomes = batch.write(connection, writing, drafts)
         except StoreFailed as error:

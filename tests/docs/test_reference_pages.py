@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from chat.errors import CATALOGUE, DISCONNECTS, UNSUBSCRIBES
 from chat.models import Event
 from chat.protocols.rpc import METHODS
+from ops.serving.options import ServerOptions
 from ops.tail.ending import ExitCode
 from tests.docs.commands_reference import EXITS, commands
 from tests.docs.errors_reference import ENDINGS, LEAVINGS, REMEDIES
 from tests.docs.generated import COMMAND, filled, names
-from tests.docs.pages import read
+from tests.docs.pages import PROJECT, REFERENCE, read
 from tests.docs.socket_reference import ANSWERS, EXAMPLES, notices
 from tests.docs.write import MADE
 
@@ -58,3 +60,17 @@ def test_every_method_has_an_answer() -> None:
 def test_a_notice_has_no_offset() -> None:
     assert len(notices()) == 3
     assert all(b'"offset"' not in notice for notice in notices())
+
+
+def test_the_codes_of_the_websocket_layer_are_those_that_its_tests_meet() -> None:
+    told = set(re.findall(r"^\| (1\d{3}) \|", read(REFERENCE / "errors.md"), re.MULTILINE))
+    layer = (PROJECT / "tests" / "ops" / "serving" / "test_websocket_protocol.py").read_text()
+    met = set(re.findall(r"close_code\(\) == (1\d{3})", layer))
+    assert told == met == {"1002", "1007", "1008", "1009"}
+
+
+def test_the_limits_that_are_told_of_the_websocket_layer_are_its_own() -> None:
+    text = read(REFERENCE / "errors.md")
+    options = ServerOptions()
+    assert f"more than {options.fragments_max} fragments" in text
+    assert f"by more than {options.message_margin_bytes // 1024} KiB" in text

@@ -74,7 +74,7 @@ async def test_a_lost_file_turns_writing_off_and_is_never_made_anew(store: OpenS
     conversation = await store.create("alice", "bob")
     aside = store.path.with_suffix(".aside")
     store.path.rename(aside)
-    with pytest.raises(StoreFailed, match="moved, deleted or replaced"):
+    with pytest.raises(StoreFailed, match=r"main\.db was moved, deleted or replaced"):
         await store.send("alice", conversation, "k")
     with pytest.raises(StoreFailed, match="gone"):
         await store.store.reopen()
@@ -104,7 +104,7 @@ async def test_a_wal_that_is_deleted_under_the_server_costs_no_message(store: Op
     conversation = await store.create("alice", "bob")
     await store.send("alice", conversation, "a")
     Path(f"{store.path}-wal").unlink()
-    with pytest.raises(StoreFailed, match="moved, deleted or replaced"):
+    with pytest.raises(StoreFailed, match=r"main\.db-wal was moved, deleted or replaced"):
         await store.send("alice", conversation, "b")
     await store.store.reopen()
     assert (await store.send("alice", conversation, "b")).seq == 2

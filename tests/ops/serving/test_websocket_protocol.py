@@ -184,6 +184,22 @@ def test_the_application_answers_what_is_over_its_limit_and_the_server_what_is_o
         assert wire.close_code() == 1009
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(b"\x81\x01a", id="no mask"),
+        pytest.param(frame(TEXT | 0x40, b"a"), id="a reserved bit"),
+        pytest.param(frame(3, b"a"), id="an opcode of nothing"),
+        pytest.param(frame(CONTINUATION, b"a"), id="a fragment out of turn"),
+    ],
+)
+def test_what_breaks_the_protocol_ends_the_connection_with_1002(broken: bytes) -> None:
+    with serving(application(echo)) as ours, Wire(ours.port) as wire:
+        wire.upgrade()
+        wire.send(broken)
+        assert wire.close_code() == 1002
+
+
 def test_a_text_that_is_no_utf_8_ends_the_connection_with_1007(caplog: pytest.LogCaptureFixture) -> None:
     with serving(application(echo)) as ours:
         with Wire(ours.port) as wire:
