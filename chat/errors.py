@@ -127,6 +127,12 @@ class UnsupportedMediaType(Problem):
     number, name, status = 415, "unsupported_media_type", 415
 
 
+class UpgradeRequired(Problem):
+    """This is the address of the socket: open it as a WebSocket (ws:// or wss://), with an SDK of Centrifuge."""
+
+    number, name, status = 426, "upgrade_required", 426
+
+
 class Unavailable(Problem):
     """Writing is off just now (a full disk, a read-only or damaged file). Send it again under the same key."""
 

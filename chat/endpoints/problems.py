@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ExceptionHandler
 from starlette.websockets import WebSocket
 
@@ -48,6 +49,8 @@ async def on_http_exception(connection: Request | WebSocket, error: Exception) -
     """Answer what the router raises: no such address, or not with this method."""
     assert isinstance(error, HTTPException)
     problem = HTTP_PROBLEMS.get(error.status_code, Internal)()
+    if isinstance(problem, NotFound) and _has_a_slash_too_many(connection):
+        problem = NotFound("there is nothing at this address, but there is without the slash at its end")
     if isinstance(problem, MethodNotFound):
         problem = MethodNotFound(
             "that address does not take this method; the Allow header lists those that it takes"
@@ -56,6 +59,13 @@ async def on_http_exception(connection: Request | WebSocket, error: Exception) -
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def _has_a_slash_too_many(connection: HTTPConnection) -> bool:
+    path: str = connection.scope["path"]
+    shorter = {**connection.scope, "path": path.removesuffix("/")}
+    routes: list[BaseRoute] = connection.app.routes
+    return path.endswith("/") and any(route.matches(shorter)[0] != Match.NONE for route in routes)
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:

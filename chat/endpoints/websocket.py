@@ -7,6 +7,8 @@ import logging
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chat.core import Core
@@ -16,7 +18,7 @@ from chat.endpoints.connection import CONNECTION_EXTENSION, Connection
 from chat.endpoints.origins import origin_allowed
 from chat.endpoints.socket import Socket
 from chat.endpoints.sockets import Sockets
-from chat.errors import INAPPROPRIATE_PROTOCOL, Disconnect
+from chat.errors import INAPPROPRIATE_PROTOCOL, Disconnect, UpgradeRequired
 
 JSON_SUBPROTOCOL = "centrifuge-json"
 PROTOBUF_SUBPROTOCOL = "centrifuge-protobuf"
@@ -44,6 +46,11 @@ class WebSocketDoor:
                 await send(close_message(INAPPROPRIATE_PROTOCOL))
             else:
                 await _serve(scope, receive, send, core, sockets)
+
+
+async def plain_request(request: Request) -> Response:
+    """Refuse whoever comes to the socket's address by plain HTTP, and say how to come."""
+    raise UpgradeRequired
 
 
 def close_message(disconnect: Disconnect) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from chat.errors import Problem, TokenExpired, Unauthorized
+from chat.errors import Problem, TokenExpired, Unauthorized, UpgradeRequired
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors#"
@@ -66,6 +66,9 @@ def _headers(problem: Problem) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(problem, Unauthorized | TokenExpired):
         headers["www-authenticate"] = _challenge(problem)
+    if isinstance(problem, UpgradeRequired):
+        # RFC 9110 §15.5.22, and §7.8: an Upgrade is announced in Connection too.
+        headers |= {"upgrade": "websocket", "connection": "upgrade"}
     if problem.retry_after_s is not None or problem.temporary:
         # RFC 9110 §10.2.3: whole seconds; rounded up, so that whoever obeys is not refused again.
         headers["retry-after"] = str(max(RETRY_AFTER_S, math.ceil(problem.retry_after_s or 0)))

@@ -28,6 +28,7 @@ REMEDIES = {
     "version_mismatch": "Read it again, and let the person decide.",
     "too_large": "Send less.",
     "unsupported_media_type": "Set `Content-Type: application/json`.",
+    "upgrade_required": "Open a WebSocket there: [the socket](socket.md). REST is under `/v1`.",
     "unavailable": "Keep the message, and send it again under the same key. `/readyz` tells the reason.",
 }
 ENDINGS = {

@@ -30,15 +30,14 @@ from chat.commands import (
     UpdateMember,
 )
 from chat.endpoints.middleware import middleware
-from chat.endpoints.openapi import openapi_routes
 from chat.endpoints.problems import exception_handlers
-from chat.endpoints.rest import rest_routes
 from chat.errors import TooManyRequests, Unauthorized
 from chat.health import PartHealth
 from chat.limits import TokenBuckets
 from chat.models import Conversation, EventPage, Listing, Member, MemberPage, Message, Page, User
 from chat.observer import NullObserver
 from chat.presence import Presence, Present
+from chat.routes import routes
 from chat.settings import Settings
 from chat.store import Changed, Created, ReadMark, Sent
 
@@ -173,10 +172,11 @@ class Core:
 def application(core: Core) -> Starlette:
     """Return REST with its middleware around `core`."""
     app = Starlette(
-        routes=[*rest_routes(), *openapi_routes()],
+        routes=routes(),
         middleware=middleware(core.settings),
         exception_handlers=exception_handlers(),
     )
+    app.router.redirect_slashes = False
     app.state.core = core
     return app
 

@@ -162,6 +162,30 @@ async def test_an_unknown_address_is_a_problem(core: Core, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", ["/v1/conversations/", f"{PATH}/messages/7/", "/livez/", "/connection/websocket/"]
+)
+async def test_a_slash_too_many_is_told(core: Core, path: str) -> None:
+    answer = await ask(core, "GET", path)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+    assert "without the slash" in answer.json()["detail"]
+
+
+async def test_a_slash_behind_nothing_is_not_told(core: Core) -> None:
+    for path in ("/", "/v1/nothing/", "/v1/conversations//"):
+        assert "slash" not in (await ask(core, "GET", path)).json()["detail"]
+
+
+async def test_the_address_of_the_socket_tells_plain_http_to_upgrade(core: Core) -> None:
+    answer = await ask(core, "GET", "/connection/websocket", token=None)
+
+    assert (answer.status_code, answer.json()["code"]) == (426, 426)
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "upgrade")
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert "WebSocket" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("PUT", "/v1/conversations", {"GET", "HEAD", "POST"}),
