@@ -122,8 +122,9 @@ function hasKey(inputs, body) {
 }
 
 function renewKeys(inputs, body) {
-  for (const { field, input } of inputs) if (field.name === KEY_HEADER) input.value = newKey();
-  if (body) body.value = body.value.replace(KEY_IN_BODY, `$1"${newKey()}"`);
+  const key = newKey();
+  for (const { field, input } of inputs) if (field.name === KEY_HEADER) input.value = key;
+  if (body) body.value = body.value.replace(KEY_IN_BODY, `$1"${key}"`);
 }
 
 function inputFor(field) {
@@ -148,8 +149,7 @@ function fieldGrid(inputs) {
 
 function bodyInput(operation) {
   if (!operation.requestBody) return null;
-  const example = JSON.stringify(operation.requestBody.content["application/json"].example || {}, null, 2);
-  const value = example.replace(KEY_IN_BODY, `$1"${newKey()}"`);
+  const value = JSON.stringify(operation.requestBody.content["application/json"].example || {}, null, 2);
   return make("textarea", { value, spellcheck: false, ariaLabel: "Body, JSON" });
 }
 

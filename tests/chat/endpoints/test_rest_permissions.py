@@ -52,7 +52,7 @@ async def test_a_foreign_conversation_is_the_same_as_none(
 
     async def tried(conversation_id: str) -> httpx2.Response:
         address = template.replace("{conversation_id}", conversation_id)
-        headers = {"X-Request-Id": "same"}
+        headers = {"X-Request-Id": "same", "Idempotency-Key": "k"}
         return await mallory.request(operation.method, address, json=operation.example, headers=headers)
 
     foreign, unknown = await tried(path.rpartition("/")[2]), await tried(UNKNOWN)
