@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ops.doctor import StartRefused
 from ops.owned_settings import owned_settings
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
@@ -28,7 +29,8 @@ def migrate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Apply what is pending to every database in PALAVER_DATA; makes main.db where there is none."""
+    """Apply what is pending to every database in PALAVER_DATA; makes main.db where none ever was."""
+    from ops.restore_start import prepare
     from storage.upgrade import (  # here, so that the other commands start without the database
         statuses,
         upgrade,
@@ -37,9 +39,11 @@ def migrate(
     settings = owned_settings()
     try:
         if not status:
+            # As a server's start does: what a killed restore left is finished, and nothing begins anew unasked.
+            prepare(settings, start_empty=False)
             upgrade(settings)
         found = statuses(Path(settings.data))
-    except (MigrationRefused, AlreadyServed, OSError) as error:
+    except (StartRefused, MigrationRefused, AlreadyServed, OSError) as error:
         print(f"palaver migrate: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     _print_json(found) if as_json else _print_table(found)

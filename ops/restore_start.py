@@ -12,7 +12,7 @@ from ops.doctor import StartRefused
 from ops.restore_place import place_of
 from ops.restoring import moment, scratch, swap
 from ops.restoring.missing import refuse_empty, restore_missing
-from ops.restoring.place import MAIN, OFF, Place, unlisted
+from ops.restoring.place import MAIN, OFF, Place, is_there, unlisted
 from ops.restoring.refusal import Refused
 
 logger = logging.getLogger("palaver.restore")
@@ -46,7 +46,7 @@ def fetch_missing(settings: Settings, *, start_empty: bool) -> None:
     with shown_progress() as (tell, _):
         outcome = restore_missing(place, start_empty=start_empty, tell=tell)
     if outcome is None:
-        if not (place.data / MAIN).exists() and place.replica != OFF:
+        if not is_there(place.data / MAIN) and place.replica != OFF:
             print(f"Nothing was ever copied to {_shown(place)}: this is a first start.", file=sys.stderr)
         return
     if unknown:
@@ -62,7 +62,7 @@ def fetch_missing(settings: Settings, *, start_empty: bool) -> None:
 def _place_of(settings: Settings) -> Place:
     """Return the place; only where everything is missing its target is listed, which may take seconds."""
     place = place_of(settings)
-    if (place.data / MAIN).exists():
+    if is_there(place.data / MAIN):
         return place
     # Not at the top: most starts have their files, and need no client of object stores for this.
     from ops.restore_listing import listed_place_of

@@ -109,9 +109,17 @@ def known_files(place: Place) -> list[str]:
     return sorted(filter(_FILE.match, names), key=lambda name: (name != MAIN, name))
 
 
+def is_there(file: Path) -> bool:
+    """Tell whether a database file holds one: SQLite takes an empty file for a new database, and so would a server."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def unlisted(place: Place) -> str:
     """Say that other databases than main.db may have copies that nobody here knows of; empty where all are known."""
-    if place.found is not None or place.replica == OFF or place.target_folder or (place.data / MAIN).exists():
+    if place.found is not None or place.replica == OFF or place.target_folder or is_there(place.data / MAIN):
         return ""
     return (
         f"{place.target.partition('?')[0]} cannot be listed from here, so only {MAIN} is looked for. If personas had "

@@ -33,9 +33,12 @@ INSUFFICIENT_STATE = 2500
 
 @pytest.fixture
 async def luna(tmp_path: Path) -> str:
-    """Make the file of a persona, and return the conversation in it."""
+    """Make the file of a persona beside main.db, and return the conversation in it."""
     data = tmp_path / "data"
     data.mkdir()
+    main = SQLiteStore("main", data / "main.db", Settings(), NullObserver())
+    await main.open()
+    await main.close()
     store = SQLiteStore("luna", data / LUNA, Settings(), NullObserver())
     await store.open()
     outcome = (await store.commit([Drafter(Settings()).draft(User("alice"), CreateConversation())]))[0]

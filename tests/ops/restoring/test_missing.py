@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import msgspec
 import pytest
 
 from chat.settings import Settings
+from ops.drilling.record import LATEST, PASS, Drill, History, Part
 from ops.leasing.lease_object import NAME
 from ops.restore_listing import listed_place_of
 from ops.restore_start import prepare
@@ -32,6 +35,13 @@ async def copied(place: Place) -> None:
         path.unlink()
 
 
+def run(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PALAVER_")}
+    return subprocess.run(
+        palaver(*words), env=inherited | {"PALAVER_DATA": str(place.data)}, capture_output=True, text=True
+    )
+
+
 async def test_a_new_folder_starts_without_a_question(place: Place) -> None:
     refuse_empty(place)
     assert restore_missing(place) is None
@@ -44,10 +54,75 @@ async def test_a_start_without_the_file_is_refused_where_copies_of_it_exist(plac
 
 
 async def test_a_start_without_a_file_that_was_there_is_refused(place: Place) -> None:
-    (place.data / "main.db").touch()
+    (place.data / "main.db").write_bytes(b"a database")
     (place.data / "persona_luna.db.noted").touch()
     with pytest.raises(Refused, match=r"persona_luna.db was in .* and is gone"):
         refuse_empty(place)
+
+
+async def test_an_empty_file_is_none(place: Place) -> None:
+    await copied(place)
+    (place.data / "main.db").touch()
+    with pytest.raises(Refused, match=r"no main.db .*copies of main.db.*--restore-if-missing.*--start-empty"):
+        refuse_empty(place)
+    assert restore_missing(place) is not None
+    assert (place.data / "main.db").stat().st_size > 0
+
+
+async def test_an_empty_file_that_a_first_start_left_is_no_reason_to_refuse_the_second(place: Place) -> None:
+    (place.data / "main.db").touch()
+    (place.data / "secret").touch()
+    refuse_empty(place)
+
+
+@pytest.mark.parametrize("left", ["ledger.jsonl", "restores/replaced-1", "replica/main/ltx"])
+@pytest.mark.parametrize("replica", ["wrong", "off"])
+async def test_what_an_earlier_server_left_is_no_first_start(
+    place: Place, tmp_path: Path, left: str, replica: str
+) -> None:
+    elsewhere = replace(place, replica=replica if replica == "off" else str(tmp_path / replica))
+    (place.data / left).mkdir(parents=True)
+    told = rf"the {left.partition('/')[0]} of an earlier server.*--restore-if-missing.*--start-empty"
+    with pytest.raises(Refused, match=told):
+        refuse_empty(elsewhere)
+    with pytest.raises(Refused, match=told):
+        restore_missing(elsewhere)
+    assert restore_missing(elsewhere, start_empty=True) is None
+
+
+async def test_a_drill_that_restored_something_was_of_an_earlier_server(place: Place) -> None:
+    part = Part(file="main.db", moment=LATEST, outcome=PASS)
+    History(place.data).add(Drill(began_ms=1, took_ms=1, outcome=PASS, version="1", parts=(part,)))
+    with pytest.raises(Refused, match=r"the drills.jsonl of an earlier server"):
+        refuse_empty(place)
+
+
+async def test_a_token_that_was_made_before_the_first_start_does_not_hinder_it(place: Place) -> None:
+    (place.data / "secret").touch()
+    refuse_empty(place)
+    refuse_empty(replace(place, replica="off"))
+    assert restore_missing(replace(place, replica="off")) is None
+
+
+async def test_a_drill_before_the_first_start_does_not_hinder_it(place: Place) -> None:
+    drilled = run(place, "drill")
+    assert drilled.returncode == 75, drilled.stderr
+    refuse_empty(place)
+
+
+async def test_a_migration_begins_nothing_anew_where_a_start_would_not(place: Place, tmp_path: Path) -> None:
+    await copied(place)
+    main = place.data / "main.db"
+    refused = run(place, "migrate")
+    assert (refused.returncode, main.exists()) == (1, False)
+    assert "copies of main.db" in refused.stderr
+    assert "--restore-if-missing" in refused.stderr
+    main.touch()
+    assert run(place, "migrate").returncode == 1
+    main.unlink()
+    assert restore_missing(place) is not None
+    assert run(place, "migrate").returncode == 0
+    assert run(replace(place, data=tmp_path / "new"), "migrate").returncode == 0
 
 
 async def test_a_start_that_cannot_look_for_copies_is_refused(place: Place) -> None:

@@ -100,5 +100,5 @@ def test_a_store_that_nobody_here_can_list_is_told_of(tmp_path: Path) -> None:
     listed = listed_place_of(settings)
     assert (listed.found, known_files(listed)) == (None, [])
     assert "--file main --file persona_luna" in unlisted(listed)
-    (tmp_path / "main.db").touch()
+    (tmp_path / "main.db").write_bytes(b"a database")
     assert not unlisted(listed)
