@@ -29,7 +29,7 @@ from chat.replication import NoReplicator, ReplicationReport
 from chat.routes import routes
 from chat.settings import Settings
 from chat.version import VERSION
-from ops.doctor import check_start
+from ops.doctor import check_start, starting
 from ops.drilling.schedule import DrillSchedule
 from ops.metrics import CopyGauges, FileGauges, Gauges, Metrics
 from ops.replica_check import ReplicaCheck
@@ -79,14 +79,16 @@ async def _open(app: Starlette, settings: Settings, start_empty: bool, bare: boo
     """Open everything, serve, and close it so that nothing acked is lost: the writer first, then the files."""
     if bare:
         logger.warning(BARE)
-    check_start(settings)
-    await asyncio.to_thread(prepare, settings, start_empty=start_empty)
+    with starting(settings):
+        check_start(settings)
+        await asyncio.to_thread(prepare, settings, start_empty=start_empty)
     metrics = Metrics(VERSION, storage.engine.sqlite3.sqlite_version)
     files = PersonaFiles(settings, metrics)
     replication = replication_of(settings, files) if settings.replicates else None
     drills, check = DrillSchedule(settings), ReplicaCheck(settings, files.paths)
     try:
-        core = await _core(settings, metrics, files, replication, drills, check)
+        with starting(settings):
+            core = await _core(settings, metrics, files, replication, drills, check)
         if replication is not None:
             replication.start()
         sockets = Sockets(settings.shutdown_spread_s)

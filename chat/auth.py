@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shlex
@@ -175,9 +176,9 @@ def _read_secret(path: Path) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             secret = file.read().strip()
     except OSError as failure:
+        do = "Make room on its disk" if failure.errno == errno.ENOSPC else "Make file and folder yours"
         raise BadSetting(
-            f"The secret of tokens, {path}, cannot be used: {failure.strerror}. "
-            "Make file and folder yours, or set PALAVER_JWT_SECRET."
+            f"The secret of tokens, {path}, cannot be used: {failure.strerror}. {do}, or set PALAVER_JWT_SECRET."
         ) from failure
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         command = f"chmod 600 {shlex.quote(str(path))}"

@@ -6,6 +6,8 @@ It reads databases in a process of its own, read-only, so that it may be called 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +15,11 @@ import msgspec
 import typer
 
 from chat.settings import Settings
+from chat.store import StoreFailed
 from ops.examining import place
 from ops.examining.findings import Finding, good
 from ops.owned_settings import owned_settings
+from ops.restoring import disk
 
 FOLDER_MODE = 0o700
 
@@ -65,6 +69,20 @@ def check_start(settings: Settings) -> None:
         raise StartRefused("\n".join(f"{_sentence(finding)} {finding.do}" for finding in refused))
     for finding in found:
         logger.warning("%s", _sentence(finding), extra={"do": finding.do})
+
+
+@contextmanager
+def starting(settings: Settings) -> Iterator[None]:
+    """Refuse a start, with what to do, that fails since the disk is full."""
+    folder = Path(settings.data).absolute()
+    try:
+        yield
+    except (OSError, StoreFailed) as error:
+        if not disk.is_full(error, folder):
+            raise
+        raise StartRefused(
+            f"{disk.explained(error, folder)} A unit that gave up needs systemctl reset-failed palaver first."
+        ) from error
 
 
 def findings(settings: Settings) -> list[Finding]:

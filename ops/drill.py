@@ -64,6 +64,7 @@ def _run(settings: Settings, kept: object, as_json: bool) -> None:
     from ops.drilling.drill import drill as run
     from ops.drilling.record import FAIL, INCONCLUSIVE, History
     from ops.restore_place import place_of
+    from ops.restoring import disk
     from ops.restoring.scratch import held
 
     assert isinstance(kept, History)
@@ -76,7 +77,7 @@ def _run(settings: Settings, kept: object, as_json: bool) -> None:
     except BlockingIOError:
         _fail("another drill of this data folder is running; wait for its end", EXIT_INCONCLUSIVE)
     except OSError as error:
-        _fail(f"{settings.data} cannot be written: {error}", EXIT_INCONCLUSIVE)
+        _fail(disk.explained(error, kept.file.parent), EXIT_INCONCLUSIVE)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ops.doctor import StartRefused
 from ops.owned_settings import owned_settings
+from ops.restoring import disk
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
 
@@ -44,7 +45,7 @@ def migrate(
             upgrade(settings)
         found = statuses(Path(settings.data))
     except (StartRefused, MigrationRefused, AlreadyServed, OSError) as error:
-        print(f"palaver migrate: {error}", file=sys.stderr)
+        print(f"palaver migrate: {disk.explained(error, Path(settings.data).absolute())}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     _print_json(found) if as_json else _print_table(found)
     if status and any(row.applied_ms is None for row in found):

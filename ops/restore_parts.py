@@ -26,7 +26,7 @@ from ops.owned_settings import owned_settings
 from ops.restore_command import run
 from ops.restore_place import place_of
 from ops.restore_progress import shown_progress
-from ops.restoring import moment, scratch, swap
+from ops.restoring import disk, moment, scratch, swap
 from ops.restoring.beside import restore_beside
 from ops.restoring.progress import Progress
 from ops.restoring.refusal import Refused as RestoreRefused
@@ -82,8 +82,11 @@ def conversation(
                 tell(Progress(BRING_BACK, conversation_id))
                 revived = _revive(settings, persona, conversation_id, folder.name)
     except (RestoreRefused, Refused, StoreFailed, AlreadyServed, MigrationRefused, OSError) as error:
-        _refuse(str(error))
+        _refuse(disk.explained(error, Path(settings.data).absolute()))
     except sqlite3.Error as error:
+        folder = Path(settings.data).absolute()
+        if disk.is_full(error, folder):
+            _refuse(disk.explained(error, folder))
         _refuse(f"a database cannot be read ({error}); palaver doctor tells more")
     except Problem as problem:
         _refuse(problem.detail)

@@ -10,7 +10,7 @@ from chat.auth import SECRET_FILE
 from chat.settings import Settings
 from ops.doctor import StartRefused
 from ops.restore_place import place_of
-from ops.restoring import moment, scratch, swap
+from ops.restoring import disk, moment, scratch, swap
 from ops.restoring.missing import refuse_empty, restore_missing
 from ops.restoring.place import MAIN, OFF, Place, is_there, unlisted
 from ops.restoring.refusal import Refused
@@ -41,7 +41,8 @@ def fetch_missing(settings: Settings, *, start_empty: bool) -> None:
     from ops.restore_progress import shown_progress
 
     place = _place_of(settings)
-    place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with disk.refusing(place.data.parent):
+        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     unknown = unlisted(place)
     with shown_progress() as (tell, _):
         outcome = restore_missing(place, start_empty=start_empty, tell=tell)

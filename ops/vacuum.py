@@ -13,6 +13,7 @@ import typer
 from chat.settings import Settings
 from ops.examining import place
 from ops.owned_settings import owned_settings
+from ops.restoring import disk
 from storage.lock import AlreadyServed
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def vacuum(
     try:
         done = [_vacuum(file, settings, full=full, quiet=as_json) for file in files]
     except (SpaceFailed, AlreadyServed, OSError) as error:
-        _fail(str(error))
+        _fail(disk.explained(error, files[0].parent))
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(done)))
     else:

@@ -18,6 +18,7 @@ from ops.drilling.judging import Judgement, judge_latest, judge_past
 from ops.drilling.record import FAIL, INCONCLUSIVE, LATEST, PAST, Drill, Part, judged
 from ops.drilling.syncing import NotSynced, socket_of, sync
 from ops.restore_place import place_of
+from ops.restoring import disk
 from ops.restoring.beside import Copy
 from ops.restoring.place import Place, known_files
 from storage.comparison import ComparisonFailed, Stand, stand_of
@@ -107,7 +108,7 @@ def _part(place: Place, file: str, at_ms: int | None, judge: Callable[[Copy], Ju
     except Broken as broken:
         return msgspec.structs.replace(part, reason=str(broken))
     except (Unreachable, OSError) as reason:
-        return msgspec.structs.replace(part, outcome=INCONCLUSIVE, reason=str(reason))
+        return msgspec.structs.replace(part, outcome=INCONCLUSIVE, reason=disk.explained(reason, place.data))
 
 
 def _nothing(began_ms: int, reason: str) -> Drill:

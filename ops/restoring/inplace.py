@@ -105,7 +105,6 @@ def restore_in_place(
         wanted = ledgers.lacking(place, plans, ledger, tell=tell, ask_timeout_s=ask_timeout_s)
         with _staging(place, plans) as folder:
             records = ledgers.derive(place, wanted, folder, tell=tell)
-            planning.refuse_without_room(place, plans)
             copies = beside.copies_of(place, plans, folder, tell=tell)
             step("the copies are checked")
             records = ledgers.beyond(records, [(copy.path, copy.file) for copy in copies])
@@ -168,6 +167,7 @@ def _staging(place: Place, plans: Sequence[Plan]) -> Iterator[Path]:
         # We hold what keeps two restores apart, so nobody works there.
         if other.name != name or time.time() - other.stat().st_mtime > RESUME_MAX_S:
             shutil.rmtree(other, ignore_errors=True)
+    planning.refuse_without_room(place, plans)
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch.held(place.restores / name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ops.restoring.refusal import Refused
@@ -66,7 +66,9 @@ def _lock(path: Path, what: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise _held_by(what, _pid_in(descriptor)) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        # On a full disk nobody is told the pid; what is too little room for a restore is told next, in a sentence.
+        with suppress(OSError):
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:

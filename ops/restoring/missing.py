@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ops.restoring import disk
 from ops.restoring.inplace import Outcome, restore_in_place
 from ops.restoring.intent import REPLACED
 from ops.restoring.litestream import Litestream
@@ -67,7 +68,8 @@ def restore_missing(place: Place, *, start_empty: bool = False, tell: Tell = nob
         missing = [MAIN, *others]
     if not missing or _is_first_start(place, missing, start_empty):
         return None
-    return restore_in_place(place, missing, None, lambda _: True, cause=CAUSE, tell=tell)
+    with disk.refusing(place.data):
+        return restore_in_place(place, missing, None, lambda _: True, cause=CAUSE, tell=tell)
 
 
 def _is_first_start(place: Place, missing: Sequence[str], start_empty: bool) -> bool:

@@ -64,6 +64,11 @@ def run(
     `hand_over` asks a server that has the files open to swap them; see restore_in_place.
     """
     _check(request)
+    with disk.refusing(request.to.absolute().parent if request.to else place.data):
+        return _run(place, request, consent, tell, hand_over)
+
+
+def _run(place: Place, request: Request, consent: Consent, tell: Tell, hand_over: HandOver | None) -> Answer:
     row = None
     if request.before:
         row = before.find(place, request.before, tell=tell, ask_timeout_s=request.ask_timeout_s)
