@@ -40,7 +40,8 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may write to the place: `state` is free, held (by us), others, lost, or none where no lease is possible.
+    """Who may write to the place: `state` is free, held (by us, or by the `palaver replicate`
+    beside us), others, lost, or none where no lease is possible.
 
     `weak`: the store heeds no conditions, so that two who take it in one moment are told apart late. `holder` is the
     other one. `trouble` says why the replica could not be asked.

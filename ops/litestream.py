@@ -72,9 +72,8 @@ class Litestream:
     @property
     def status(self) -> LitestreamStatus:
         """Say how the process is."""
-        return msgspec.structs.replace(
-            self._status, copying=tuple(str(path) for path in self._files.exchanged)
-        )
+        copying = self._files.present() if self._anew else self._files.exchanged
+        return msgspec.structs.replace(self._status, copying=tuple(map(str, copying)))
 
     def acquire(self) -> None:
         """Take the lock that `run` would wait for; raises SupervisedElsewhere, OSError. Twice is once.

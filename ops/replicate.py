@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 
 from chat.settings import Settings
 from ops.examining import place
-from ops.leasing.fenced import Fenced
+from ops.leasing.fenced import Leased, Unleased
 from ops.litestream import Litestream
 from ops.logs import configure
 from ops.owned_settings import owned_settings
@@ -25,9 +26,11 @@ from ops.supervising import binary
 from ops.supervising.lock import SupervisedElsewhere
 from ops.supervising.place import LitestreamPlace
 from ops.supervising.target import target_of
+from ops.supervising.told import Teller, Told, ToldElsewhere
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+TELL_S = 0.5
 
 
 def replicate(
@@ -60,17 +63,22 @@ def replicate(
         print(f"palaver replicate: there is no folder {folder}; set PALAVER_DATA.", file=sys.stderr)
         raise typer.Exit(EXIT_USAGE)
     litestream = Litestream(settings, partial(place.databases, folder))
+    teller = Teller(LitestreamPlace(settings))
     try:
         # What the supervisor inside a server tries again and again ends this command: nobody else speaks here.
         binary.usable(settings)
         # Half of a swap must not be copied: what a killed restore left is finished first.
         swap.settle(folder)
         litestream.acquire()
-    except (binary.BinaryRefused, SupervisedElsewhere, Refused, OSError) as error:
+        teller.acquire()
+    except (binary.BinaryRefused, SupervisedElsewhere, ToldElsewhere, Refused, OSError) as error:
         print(f"palaver replicate: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error
     print(f"Palaver replicates {folder} to {target_of(settings).shown}; Ctrl-C ends it", flush=True)
-    asyncio.run(_until_told(leased(settings, litestream)))
+    try:
+        asyncio.run(_run(settings, litestream, teller))
+    finally:
+        teller.release()
 
 
 def _ask_anew(settings: Settings, names: list[str]) -> None:
@@ -89,12 +97,35 @@ def _ask_anew(settings: Settings, names: list[str]) -> None:
     )
 
 
-async def _until_told(litestream: Fenced) -> None:
+async def _run(settings: Settings, supervisor: Litestream, teller: Teller) -> None:
+    """Run until a signal, and tell the server beside this process how it goes."""
+
+    def tell() -> None:
+        teller.tell(_told(litestream))
+
+    litestream = leased(settings, supervisor, tell)
     loop = asyncio.get_running_loop()
-    told = asyncio.Event()
+    stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stopped.set)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(litestream.run())
-        await told.wait()
+        telling = tasks.create_task(_again_and_again(tell))
+        await stopped.wait()
         await litestream.stop()
+        telling.cancel()
+
+
+async def _again_and_again(tell: Callable[[], None]) -> None:
+    while True:
+        tell()
+        await asyncio.sleep(TELL_S)
+
+
+def _told(litestream: Leased | Unleased) -> Told:
+    return Told(
+        status=litestream.status,
+        lease=litestream.lease_report(),
+        refusal=litestream.refusal,
+        proves_until_s=litestream.proves_until_s,
+    )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chat.replication import LeaseReport
 from chat.settings import Settings
 from ops.leasing.fenced import Fenced, Leased, Unleased
 from ops.leasing.holder import this_process
-from ops.leasing.lease import Lease
+from ops.leasing.lease import FREE, Lease
 from ops.leasing.lease_object import LeaseObject, ObjectFailed
 from ops.leasing.place import lease_object
 from ops.litestream import Litestream
@@ -44,7 +45,7 @@ def replication_of(settings: Settings, files: PersonaFiles) -> Replication:
     )
 
 
-def leased(settings: Settings, supervisor: Litestream, changed: Callable[[], None] = lambda: None) -> Fenced:
+def leased(settings: Settings, supervisor: Litestream, changed: Callable[[], None]) -> Leased | Unleased:
     """Put the lease before a supervisor, where the store can hold one."""
     stored = lease_object(settings)
     if stored is None:
@@ -57,8 +58,9 @@ def _fenced(settings: Settings, files: Files, changed: Callable[[], None]) -> Fe
     if settings.replicate == "inside":
         return leased(settings, Litestream(settings, files), changed)
     stored = lease_object(settings)
-    look = _connects(settings.replica) if stored is None else _reads(stored)
-    return Unleased(LitestreamAlongside(settings), look)
+    if stored is None:
+        return LitestreamAlongside(settings, _connects(settings.replica), LeaseReport(state="none"), changed)
+    return LitestreamAlongside(settings, _reads(stored), LeaseReport(state=FREE), changed)
 
 
 def _child_answers(settings: Settings) -> Callable[[], Awaitable[bool]]:

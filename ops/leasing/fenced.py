@@ -14,6 +14,7 @@ from ops.supervising.control_socket import SyncOutcome
 from ops.supervising.status import LitestreamStatus, Supervisor
 
 EXCHANGED = "the replica does not hold what was copied to it: it is new, was emptied, or is another one"
+FOREVER_S = 1e12
 NO_PROOF = "the lease on the replica is not ours, or could not be renewed in time"
 
 
@@ -72,10 +73,16 @@ class Leased:
             )
         if self._lease.state == LOST:
             return (
-                f"{holder} took over the replica. Stop that one and start this server again to replicate from here, or "
+                f"{holder} took over the replica. Stop that one and start this one again to replicate from here, or "
                 "set PALAVER_REPLICA to another place."
             )
         return ""
+
+    @property
+    def proves_until_s(self) -> float:
+        """Return until when the lease is in force, by the clock that counts since the boot; 0 where it is not ours."""
+        lease = self._lease
+        return lease.valid_until_s if lease.state == HELD and not lease.exchanged.is_set() else 0.0
 
     async def run(self) -> None:
         """Take the lease, keep it, and run the supervisor meanwhile; until `stop`."""
@@ -152,16 +159,18 @@ class Leased:
         while True:
             await self._lease.exchanged.wait()
             await self._supervisor.copy_anew(EXCHANGED)
+            self._changed()
             self._lease.exchanged.clear()
 
 
 class Unleased:
-    """Takes a supervisor as it is, where no lease is possible or another process has it; `look` asks the replica."""
+    """Takes a supervisor as it is, where no lease is possible; `look` asks the replica."""
 
     def __init__(self, supervisor: Supervisor, look: Callable[[], Awaitable[str]]) -> None:
         self._supervisor = supervisor
         self._look = look
         self.refusal = ""
+        self.proves_until_s = FOREVER_S
 
     @property
     def status(self) -> LitestreamStatus:

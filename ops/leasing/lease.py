@@ -88,7 +88,12 @@ class Lease:
     @property
     def expired(self) -> bool:
         """Tell whether it is held, but was not renewed for so long that another machine may take it."""
-        return self.state == HELD and self._clock() - self._renewed_s > self._ttl_s
+        return self.state == HELD and self._clock() > self.valid_until_s
+
+    @property
+    def valid_until_s(self) -> float:
+        """Return until when nobody else may take it, if it is held, by the clock that counts since the boot."""
+        return self._renewed_s + self._ttl_s
 
     async def run(self, changed: Callable[[], None] = lambda: None) -> None:
         """Take it as soon as it may be had and renew it, until cancelled; call `changed` when its state is another."""

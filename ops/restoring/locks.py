@@ -13,7 +13,11 @@ from ops.restoring.refusal import Refused
 FOLDER_MODE = 0o700
 SUPERVISOR = "litestream"
 ALONE = "restore.lock"
-STOP = "Stop it first (kill {pid}, or systemctl stop palaver), and start it again afterwards"
+STOP = "Stop it first (kill {pid}, or systemctl stop {unit}), and start it again afterwards"
+SERVER_UNIT = "palaver"
+SUPERVISOR_UNIT = "palaver-replicate"
+# Held by a supervisor that is a process of its own.
+TELLER = "told.lock"
 
 
 @contextmanager
@@ -29,7 +33,8 @@ def held(data: Path, files: Sequence[str]) -> Iterator[None]:
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
         supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised"))
+        unit = SERVER_UNIT if _holder(supervisor / TELLER) is None else SUPERVISOR_UNIT
+        stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised", unit))
         _refuse_orphan(supervisor)
         stack.enter_context(alone(data))
         yield
@@ -44,8 +49,12 @@ def alone(data: Path) -> Iterator[None]:
 
 def server_of(data: Path, file: str) -> int | None:
     """Return the pid of the process that holds a database's lock, 0 for an unknown one, None where nobody does."""
+    return _holder(data / f"{file}.lock")
+
+
+def _holder(lock: Path) -> int | None:
     try:
-        descriptor = os.open(data / f"{file}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -58,13 +67,13 @@ def server_of(data: Path, file: str) -> int | None:
 
 
 @contextmanager
-def _lock(path: Path, what: str) -> Iterator[None]:
+def _lock(path: Path, what: str, unit: str = SERVER_UNIT) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise _held_by(what, _pid_in(descriptor)) from error
+            raise _held_by(what, _pid_in(descriptor), unit) from error
         os.ftruncate(descriptor, 0)
         # On a full disk nobody is told the pid; what is too little room for a restore is told next, in a sentence.
         with suppress(OSError):
@@ -91,6 +100,6 @@ def _pid_in(descriptor: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _held_by(what: str, pid: int) -> Refused:
+def _held_by(what: str, pid: int, unit: str = SERVER_UNIT) -> Refused:
     shown = pid or "unknown"
-    return Refused(f"{what} by the process with pid {shown}. {STOP.format(pid=shown)}.")
+    return Refused(f"{what} by the process with pid {shown}. {STOP.format(pid=shown, unit=unit)}.")

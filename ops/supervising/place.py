@@ -30,6 +30,8 @@ class LitestreamPlace:
         self.config = self.folder / "config.json"
         self.files = self.folder / "files.json"
         self.wish = self.folder / "restart"
+        self.told = self.folder / "told.json"
+        self.teller = self.folder / "told.lock"
         self.socket = _socket_of(self.folder)
 
     def make(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from chat.replication import DOWN, REFUSED, REPLICATING, STARTING
 from ops.drilling.record import PASS, Drill, History
+from tests.support.replicate import Replicate
 from tests.support.replicated import Replicated
 from tests.support.server import Server, palaver
 
@@ -134,3 +135,35 @@ async def test_a_second_machine_is_refused_until_the_first_gives_the_place_back(
 
         await first.server.terminate()
         await second.until_state(REPLICATING)
+
+
+async def test_a_server_tells_what_replicates_beside_it_as_if_it_were_its_own(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"replica": tmp_path / "shared", "replicate": "alongside"}
+    start_empty = palaver("serve", "--start-empty")
+    async with (
+        Replicated.start(tmp_path / "first", **settings) as first,
+        Replicated.start(tmp_path / "second", command=start_empty, **settings) as second,
+    ):
+        await first.until_state(DOWN, reason="palaver replicate does not run")
+        beside_first = Replicate(tmp_path / "first", **settings)
+        try:
+            await first.until_state(REPLICATING)
+            told, metrics = await status(first.server), await first.metrics()
+            assert (told.returncode, "lease" in told.stdout, "started anew" in told.stdout) == (
+                0,
+                False,
+                False,
+            )
+            assert "palaver_replication_lease_held 1.0" in metrics
+            beside_second = Replicate(tmp_path / "second", **settings)
+            try:
+                refused = await second.until_state(REFUSED)
+                assert f"process {beside_first.process.pid} " in refused.reason
+                assert (await second.report()).lease.state == "others"
+                beside_first.close()
+                await second.until_state(REPLICATING)
+                await first.until_state(DOWN, reason="palaver replicate does not run")
+            finally:
+                beside_second.close()
+        finally:
+            beside_first.close()

@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from chat.replication import LeaseReport
 from ops.cli import app
-from ops.supervising.alongside import LitestreamAlongside
+from ops.restoring import locks
+from ops.restoring.refusal import Refused
+from ops.supervising.alongside import NOBODY, LitestreamAlongside
 from ops.supervising.place import LitestreamPlace
 from tests.ops.litestream_world import World, alive
-from tests.support.server import PROJECT, palaver
+from tests.support.replicate import EXIT_TIMEOUT_S, Replicate
 from tests.support.signals import catches
 from tests.support.waiting import until, until_awaited
 
-EXIT_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
-
-
-class Replicate:
-    """The command over one data folder."""
-
-    def __init__(self, data: Path, **settings: object) -> None:
-        self.data = data
-        self._settings = settings
-        self.process = self._spawn()
-
-    @property
-    def child(self) -> int:
-        """The pid of its litestream, 0 for none."""
-        try:
-            return int((self.data / "litestream" / "child").read_text())
-        except (OSError, ValueError):
-            return 0
-
-    def end(self, number: signal.Signals) -> tuple[int, str]:
-        self.process.send_signal(number)
-        said = self.process.communicate(timeout=EXIT_TIMEOUT_S)[0]
-        return self.process.returncode, said
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        settings = {"data": self.data, "replica_sync_s": 0.25, "replica_stop_s": 3} | self._settings
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PALAVER_")}
-        return subprocess.Popen(
-            palaver("replicate"),
-            cwd=PROJECT,
-            env=inherited | {f"PALAVER_{name.upper()}": str(value) for name, value in settings.items()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
 
 @pytest.fixture
@@ -70,14 +36,23 @@ def world(tmp_path: Path) -> World:
 def replicate(world: World) -> Iterator[Replicate]:
     replicate = Replicate(world.databases.folder)
     yield replicate
-    if replicate.process.poll() is None:
-        replicate.process.kill()
-    replicate.process.communicate()
+    replicate.close()
 
 
 @pytest.fixture
 async def alongside(world: World) -> AsyncIterator[LitestreamAlongside]:
-    alongside = LitestreamAlongside(world.settings)
+    async with looking(world) as alongside:
+        yield alongside
+
+
+@asynccontextmanager
+async def looking(world: World) -> AsyncIterator[LitestreamAlongside]:
+    """Look as a server alongside does."""
+
+    async def look() -> str:
+        return ""
+
+    alongside = LitestreamAlongside(world.settings, look, LeaseReport(state="free"))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(alongside.run())
         yield alongside
@@ -138,6 +113,44 @@ async def test_a_server_alongside_sees_it_and_may_ask_for_a_fresh_process(
     await asyncio.to_thread(replicate.end, signal.SIGTERM)
     await until(lambda: not alongside.status.running, "its end")
     assert "palaver replicate" in alongside.status.reason
+
+
+async def test_a_server_alongside_is_told_who_may_copy_and_why_it_was_started_anew(
+    world: World, replicate: Replicate, alongside: LitestreamAlongside
+) -> None:
+    assert (alongside.lease_report().state, alongside.status.reason) == ("free", NOBODY)
+    await proven(alongside, world)
+    assert (alongside.lease_report().state, alongside.refusal) == ("held", "")
+    with (
+        pytest.raises(Refused, match=f"pid {replicate.process.pid}.*systemctl stop palaver-replicate"),
+        locks.held(world.databases.folder, ()),
+    ):
+        pass
+    world.databases.write("persona_luna", "one")
+    await until(lambda: alongside.status.restarts, "a fresh process")
+    assert alongside.status.reason == "the set of files changed"
+    await asyncio.to_thread(replicate.end, signal.SIGKILL)
+    await until(lambda: not alongside.status.running, "its end")
+    assert (alongside.lease_report().state, alongside.status.reason) == ("free", NOBODY)
+    assert (await alongside.sync(world.databases.path(), 1)).reason == NOBODY
+
+
+async def test_a_server_alongside_is_told_that_another_machine_has_the_place(
+    world: World, replicate: Replicate, alongside: LitestreamAlongside, tmp_path: Path
+) -> None:
+    await proven(alongside, world)
+    other = World(tmp_path / "other", replica=str(world.databases.folder / "replica"))
+    other.databases.write("main", "another")
+    second = Replicate(other.databases.folder, replica=other.settings.replica)
+    try:
+        async with looking(other) as looker:
+            await until(lambda: looker.refusal, "a refusal", START_TIMEOUT_S)
+            assert f"process {replicate.process.pid}" in looker.refusal
+            assert "replicates to this place" in looker.refusal
+            assert looker.lease_report().state == "others"
+            assert (await looker.sync(other.databases.path(), 1)).reason == looker.refusal
+    finally:
+        second.close()
 
 
 async def test_refuses_what_cannot_be(world: World, replicate: Replicate) -> None:
