@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from chat.replication import REPLICATING, STARTING, STATES
 from chat.settings import PREFIX, knobs
 from tests.docs.commands_reference import commands, options
 from tests.docs.pages import anchors, read
@@ -24,6 +25,7 @@ UNITS = sorted((PROJECT / "ops" / "systemd").iterdir())
 RULES = sorted((PROJECT / "ops" / "prometheus").glob("*.yaml"))
 DASHBOARD = PROJECT / "ops" / "grafana" / "palaver.json"
 DOCKER = PROJECT / "ops" / "docker"
+ALARM_S = 30
 INSTALLED = "/opt/palaver/.venv/bin/palaver"
 
 
@@ -157,6 +159,35 @@ def test_the_compose_file_starts_palaver_after_its_bucket_is_made() -> None:
 def test_every_alarm_is_about_a_metric_that_there_is() -> None:
     for rule in alerts():
         assert named(rule["expr"]) <= metrics(), rule["alert"]
+
+
+def seconds(written: str) -> int:
+    return int(written[:-1]) * {"s": 1, "m": 60, "h": 3600}[written[-1]]
+
+
+def test_what_the_metrics_tell_of_copies_and_writes_alarms_within_30_s() -> None:
+    (scraped,) = re.findall(r"scrape_interval: (\w+)", read(PROJECT / "docs" / "reference" / "metrics.md"))
+    urgent = {"PalaverNotReplicating", "PalaverReplicationRefused", "PalaverCannotWrite", "PalaverWalGrows"}
+    found = {}
+    for file in RULES:
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                if rule["alert"] in urgent:
+                    # A sample that is seen at one scrape alone must not do: a state that ends by itself is no alarm.
+                    assert seconds(rule["for"]) > seconds(scraped), rule["alert"]
+                    found[rule["alert"]] = sum(map(seconds, (scraped, group["interval"], rule["for"])))
+    assert set(found) == urgent
+    assert max(found.values()) <= ALARM_S
+
+
+def test_every_state_but_starting_and_replicating_alarms() -> None:
+    alarming = {
+        state
+        for rule in alerts()
+        for named_states in re.findall(r'palaver_replication_state\{state=~?"([a-z|]+)"\}', rule["expr"])
+        for state in named_states.split("|")
+    }
+    assert alarming == set(STATES) - {STARTING, REPLICATING}
 
 
 def test_every_alarm_has_a_name_of_its_own_and_leads_to_what_to_do() -> None:
