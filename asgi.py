@@ -149,6 +149,7 @@ async def _core(
         exposition=lambda accept: metrics.exposition(
             accept, _gauges(hub, files, served.opened, report(), drills, check)
         ),
+        last_verified_restore_ms=lambda: drills.last_verified_ms,
         upkeep=lambda: [*([drills.health()] if drills.is_on else []), *check.health()],
     )
 

@@ -57,6 +57,7 @@ class Core:
     archives: Archives = field(default_factory=NoArchives)
     put_back: Callable[[str, str], Awaitable[PutBack]] = nothing_to_put_back
     upkeep: Callable[[], list[PartHealth]] = list
+    last_verified_restore_ms: Callable[[], int] = int
 
     def session(self, user: User, client: Client | None = None) -> Session:
         """Let `user` in, over a connection or for one request."""

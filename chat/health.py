@@ -25,15 +25,18 @@ class PartHealth(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the server is: ok, degraded while writes still work, or failing."""
+    """How the server is: ok, degraded while writes still work, or failing.
+
+    `last_verified_restore_ms` (UTC) is when the last drill that passed began; 0 where none ever did.
+    """
 
     status: str
     parts: list[PartHealth]
+    last_verified_restore_ms: int = 0
 
 
-def together(parts: Sequence[PartHealth]) -> Health:
+def together(parts: Sequence[PartHealth], last_verified_restore_ms: int = 0) -> Health:
     """Judge the whole by its parts: one that fails degrades it, a critical one fails it."""
     broken = [part for part in parts if not part.ok]
-    if any(part.critical for part in broken):
-        return Health(FAILING, list(parts))
-    return Health(DEGRADED if broken else OK, list(parts))
+    status = FAILING if any(part.critical for part in broken) else DEGRADED if broken else OK
+    return Health(status, list(parts), last_verified_restore_ms)

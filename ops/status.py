@@ -43,6 +43,7 @@ class Status(msgspec.Struct, frozen=True):
     parts: list[Part]
     connections: int
     subscriptions: int
+    last_verified_restore_ms: int = 0
 
 
 def status(
@@ -96,6 +97,7 @@ def show(url: str, said: Status, replication: ReplicationReport, out: Console) -
         out.print("Nothing is replicated (PALAVER_REPLICA=off).")
         return
     out.print(_copies(replication))
+    out.print(_verified(said.last_verified_restore_ms))
     for line in _notes(replication):
         out.print(line, style="yellow")
 
@@ -118,6 +120,12 @@ def _copies(replication: ReplicationReport) -> Table:
 
 def _proven(replica: Replica) -> str:
     return f"all until {_ago(replica.proven_ms)} ago" if replica.proven_ms else "nothing yet"
+
+
+def _verified(began_ms: int) -> str:
+    if not began_ms:
+        return "No restore was verified yet: palaver drill does it, and so does the server once a day."
+    return f"The last restore was verified {_ago(began_ms)} ago."
 
 
 def _notes(replication: ReplicationReport) -> list[str]:

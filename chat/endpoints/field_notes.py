@@ -42,6 +42,7 @@ FIELD_NOTES: Mapping[str, str] = {
     "joined_at": "Milliseconds UTC.",
     "kind": "A word of the application's choice.",
     "last_seq": "The newest seq.",
+    "last_verified_restore_ms": "When the last drill that passed began, milliseconds UTC; 0 where none ever did.",
     "lease": "Who may write to the place of the copies.",
     "limit": "How many at the most; more than the maximum is cut to it.",
     "litestream": "How the process is that copies.",

@@ -31,7 +31,8 @@ async def alive(_request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """Answer with the parts' health: 503 while writes fail, else 200, `degraded` where another part fails."""
-    health = together(core_of(request).health())
+    core = core_of(request)
+    health = together(core.health(), core.last_verified_restore_ms())
     return json_response(health, 503 if health.status == FAILING else 200, NOT_STORED)
 
 

@@ -52,6 +52,8 @@ async def test_without_any_setting_commits_are_copied_to_a_folder_and_everything
         assert "palaver_replication_lease_held 1.0" in metrics
         assert told.returncode == 0
         assert "replicating" in told.stdout
+        assert health.last_verified_restore_ms == 0
+        assert "No restore was verified yet" in told.stdout
         said: dict[str, Any] = msgspec.json.decode(as_json.stdout)
         assert said["replication"]["files"][0]["state"] == REPLICATING
         assert f"Every commit is copied to {tmp_path / 'data' / 'replica'}" in server.server.tail(200_000)
@@ -77,6 +79,7 @@ async def a_drill_is_seen_at_once(server: Replicated) -> None:
     _, health = await server.health()
     (part,) = [part for part in health.parts if part.part == "restore drill"]
     assert (health.status, part.ok, "no drill has passed" in part.reason) == ("degraded", False, True)
+    assert health.last_verified_restore_ms == old_ms
 
     drilled = await asyncio.to_thread(
         subprocess.run,
@@ -89,7 +92,11 @@ async def a_drill_is_seen_at_once(server: Replicated) -> None:
     assert drilled.returncode == 0, drilled.stdout
     newest = history.drills()[-1]
     assert verified_s(await server.metrics()) == newest.began_ms / 1000
-    assert (await server.health())[1].status == "ok"
+    health = (await server.health())[1]
+    assert (health.status, health.last_verified_restore_ms) == ("ok", newest.began_ms)
+    told, as_json = await status(server.server), await status(server.server, "--json")
+    assert "The last restore was verified " in told.stdout
+    assert msgspec.json.decode(as_json.stdout)["last_verified_restore_ms"] == newest.began_ms
 
 
 async def test_with_replication_off_nothing_is_copied_and_that_is_said(tmp_path: Path) -> None:

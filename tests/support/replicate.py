@@ -37,7 +37,7 @@ class Replicate:
         """Leave nothing running."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=EXIT_TIMEOUT_S)
 
     def _spawn(self) -> subprocess.Popen[str]:
         settings = {"data": self.data, "replica_sync_s": 0.25, "replica_stop_s": 3} | self._settings

@@ -34,6 +34,7 @@ class OpsStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     status: str
     parts: list[PartHealth]
+    last_verified_restore_ms: int
     files: list[FileStatus]
     connections: int
     subscriptions: int
@@ -44,11 +45,12 @@ async def read_status(asked: Asked) -> OpsStatus:
     if SCOPE not in asked.user.scopes:
         raise PermissionDenied(f"this needs a token with the scope `{SCOPE}`")
     core = asked.core
-    health = together(core.health())
+    health = together(core.health(), core.last_verified_restore_ms())
     return OpsStatus(
         version=VERSION,
         status=health.status,
         parts=health.parts,
+        last_verified_restore_ms=health.last_verified_restore_ms,
         files=[_file_status(name, file) for name, file in core.files.items()],
         connections=len(core.hub.clients),
         subscriptions=core.hub.subscription_count,
