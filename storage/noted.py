@@ -45,6 +45,19 @@ class Verdict(msgspec.Struct, frozen=True):
     kind: str
     cause: str
 
+    @property
+    def meaning(self) -> str:
+        """Say what follows from it, and what to do."""
+        if self.kind == UNCLEAN:
+            return (
+                "commits that were not fsynced are lost, as PALAVER_SYNCHRONOUS=normal allows; clients reload"
+            )
+        return (
+            "it is served under a new generation, clients reload what they must, and what it lacks is missing. If "
+            "nobody meant that, stop the server and put the right moment back: docs/how-to/alarms.md, "
+            "PalaverTimelineSwapped"
+        )
+
 
 def note_of(database: Path) -> Path:
     """Return where the note of a database file is."""

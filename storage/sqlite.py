@@ -276,7 +276,8 @@ class SQLiteStore:
         if swapped:
             verdict = noted.Verdict(SWAPPED, "the file was replaced while the server was running")
         if verdict is not None:
-            logger.error("%s is not as it was left: %s", self.path.name, verdict.cause)
+            name = self.path.name
+            logger.error("%s is not as it was left: %s; %s", name, verdict.cause, verdict.meaning)
             cause = f"{cause}: {verdict.cause}"
         synchronous, kind = self._settings.synchronous, verdict.kind if verdict else None
         timeline = generations.begin(connection, cause, synchronous, kind)

@@ -15,6 +15,20 @@ from ops.live import Live
 from storage.inspect import server_of
 
 ANSWER_TIMEOUT_S = 10.0
+RUNBOOK = "docs/how-to/alarms.md"
+ADVICE = {
+    "writer of ": "Make room, or give the file back to the server's user, or restore it; then writing goes on by "
+    f"itself ({RUNBOOK}, PalaverCannotWrite).",
+    "timeline of ": "If nobody meant to exchange the file, stop the server and put the right moment back (palaver "
+    "snapshots, palaver restore --at … --in-place); if somebody did, restart the server, which ends this "
+    f"({RUNBOOK}, PalaverTimelineSwapped).",
+    "replication of ": "Mend what it names (network, endpoint, keys, bucket, disk, a second machine); then what waits "
+    f"is copied by itself ({RUNBOOK}, PalaverNotReplicating).",
+    "copies of ": "A whole new copy mends it: palaver replicate --anew, with the name of the file; then palaver drill.",
+    "WAL of ": f"Look who reads for so long, and end that one ({RUNBOOK}, PalaverWalGrows).",
+    "readers of ": f"End that process, if it is none of yours ({RUNBOOK}, PalaverWalGrows).",
+    "restore drill": "Run palaver drill; palaver drill --history says what was wrong before.",
+}
 
 
 def findings(settings: Settings, databases: list[Path]) -> Iterator[Finding]:
@@ -42,7 +56,14 @@ def _parts(url: str, health: Health) -> Iterator[Finding]:
     for part in health.parts:
         if part.ok:
             yield good(url, part.part, "is well")
-        elif part.critical:
-            yield error(url, part.part, part.reason, "Mend what it says; the server goes on by itself then.")
         else:
-            yield warning(url, part.part, part.reason, "Mend what it says; the chat goes on meanwhile.")
+            judged = error if part.critical else warning
+            yield judged(url, part.part, part.reason, _advice(part.part))
+
+
+def _advice(part: str) -> str:
+    """Say what to do about a part: its first words tell which kind it is."""
+    for kind, advice in ADVICE.items():
+        if part.startswith(kind):
+            return advice
+    return "Mend what it says; the chat goes on meanwhile."

@@ -34,14 +34,23 @@ async def test_a_crash_begins_a_plain_start(store: OpenStore) -> None:
     assert store.store.timeline.current.kind == "start"
 
 
-async def test_a_copy_that_was_moved_in_is_noticed_though_nothing_is_missing(store: OpenStore) -> None:
+async def test_a_copy_that_was_moved_in_is_noticed_and_told_though_nothing_is_missing(
+    store: OpenStore, caplog: pytest.LogCaptureFixture
+) -> None:
     conversation = await store.create("alice", "bob")
     await store.send("alice", conversation, "k")
     copied = _copy(store)
     await store.store.close()
     _remove(store.path)
     copied.rename(store.path)
-    await _expect_swapped(store, "another file stands in the place")
+    with caplog.at_level("WARNING", "palaver.storage"):
+        await _expect_swapped(store, "another file stands in the place")
+    (told,) = [
+        record.getMessage() for record in caplog.records if "not as it was left" in record.getMessage()
+    ]
+    assert told.startswith("main.db is not as it was left: another file stands in the place")
+    assert "what it lacks is missing" in told
+    assert "docs/how-to/alarms.md, PalaverTimelineSwapped" in told
 
 
 async def test_an_older_copy_that_was_written_over_the_file_is_noticed(store: OpenStore) -> None:
