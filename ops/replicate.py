@@ -91,7 +91,7 @@ def _ask_anew(settings: Settings, names: list[str]) -> None:
             LitestreamPlace(settings).want_whole(file)
     except (Refused, OSError) as error:
         print(f"palaver replicate: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_FAILED) from error
+        raise typer.Exit(getattr(error, "exit_code", EXIT_FAILED)) from error
     print(
         f"A whole new copy of {', '.join(files)} is made by whoever replicates; its log says when it is done."
     )

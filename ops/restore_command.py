@@ -21,7 +21,7 @@ from ops.restoring import moment, report, request
 from ops.restoring.inplace import HandOver, Outcome
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.mark import ACCEPT, APPLY
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused, Refused
 from ops.restoring.request import Request
 
 EXIT_REFUSED = 1
@@ -79,9 +79,9 @@ def restore(
     if context.invoked_subcommand is not None:
         return
     if every and file:
-        _refuse("--all and --file: say one of them.")
+        _refuse("--all and --file: say one of them.", Misused.exit_code)
     if as_json and in_place and not yes:
-        _refuse("--json asks nothing: add --yes to restore in place.")
+        _refuse("--json asks nothing: add --yes to restore in place.", Misused.exit_code)
     asked = Request(
         at=at,
         latest=latest,

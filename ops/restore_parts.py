@@ -29,6 +29,7 @@ from ops.restore_progress import shown_progress
 from ops.restoring import disk, moment, scratch, swap
 from ops.restoring.beside import restore_beside
 from ops.restoring.progress import Progress
+from ops.restoring.refusal import Misused
 from ops.restoring.refusal import Refused as RestoreRefused
 from ops.restoring.request import Request
 from storage.archives import Missing, RestoredArchives, copy_file, missing
@@ -81,6 +82,8 @@ def conversation(
             with shown_progress() as (tell, _):
                 tell(Progress(BRING_BACK, conversation_id))
                 revived = _revive(settings, persona, conversation_id, folder.name)
+    except Misused as error:
+        _refuse(str(error), error.exit_code)
     except (RestoreRefused, Refused, StoreFailed, AlreadyServed, MigrationRefused, OSError) as error:
         _refuse(disk.explained(error, Path(settings.data).absolute()))
     except sqlite3.Error as error:
@@ -107,9 +110,12 @@ def persona(
     would be lost is shown first.
     """
     if persona_id == MAIN:
-        _refuse("main is everybody's file: palaver restore --in-place --file main puts it back.")
+        _refuse(
+            "main is everybody's file: palaver restore --in-place --file main puts it back.",
+            Misused.exit_code,
+        )
     if not PERSONA.match(persona_id):
-        _refuse(f"{persona_id!r} is no persona.")
+        _refuse(f"{persona_id!r} is no persona: write its id, as luna.", Misused.exit_code)
     file = path_of(Path(), persona_id).name
     settings = owned_settings()
     server = server_of(path_of(Path(settings.data), persona_id))
@@ -135,7 +141,7 @@ def _persona_of(conversation_id: str) -> str:
     try:
         return persona_of(conversation_id)
     except Unknown as error:
-        raise RestoreRefused(
+        raise Misused(
             f"{conversation_id!r} is no conversation's id: write it as {AN_ID}, the persona and a UUID."
         ) from error
 
@@ -144,7 +150,7 @@ def _persona_of(conversation_id: str) -> str:
 def _copy(settings: Settings, persona: str, at: str, source: Path | None) -> Iterator[Path]:
     """Put a copy of a persona's file into a folder of `restores` that is taken away at the end."""
     if bool(at) == (source is not None):
-        raise RestoreRefused("say either --at and a moment, or --from and a database file")
+        raise Misused("say either --at and a moment, or --from and a database file")
     place = place_of(settings)
     with scratch.temporary(place) as folder:
         file = path_of(folder, persona)
@@ -243,6 +249,6 @@ def _tell(revived: Revived, *, as_json: bool) -> None:
         )
 
 
-def _refuse(text: str) -> None:
+def _refuse(text: str, code: int = EXIT_FAILED) -> None:
     print(f"palaver restore: {text}", file=sys.stderr)
-    raise typer.Exit(EXIT_FAILED)
+    raise typer.Exit(code)

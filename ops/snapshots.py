@@ -47,7 +47,7 @@ def snapshots(
         looked = {name: window(place, name, time_limit) for name in names}
     except Refused as refused:
         print(f"palaver snapshots: {refused}", file=sys.stderr)
-        raise typer.Exit(EXIT_REFUSED) from refused
+        raise typer.Exit(refused.exit_code) from refused
     found = [each for each in looked.values() if each is not None]
     if as_json:
         print(json.dumps({"target": target, "files": [asdict(each) for each in found]}))

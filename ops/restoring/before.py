@@ -15,7 +15,7 @@ from ops.restoring.engine import sqlite3
 from ops.restoring.litestream import ASK_TIMEOUT_S
 from ops.restoring.place import MAIN, Place
 from ops.restoring.progress import Tell, nobody
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused, Refused
 from ops.restoring.standing import BUSY_TIMEOUT_S
 
 _NAME = re.compile(
@@ -47,7 +47,7 @@ def find(place: Place, written: str, *, tell: Tell = nobody, ask_timeout_s: floa
     """Find `<conversation>/<seq>` in the file that is served, or else in its newest copy; raises Refused."""
     name = _NAME.match(written)
     if name is None:
-        raise Refused(f"--before {written!r}: write <conversation>/<seq>, as main:0190c1d2-…/17.")
+        raise Misused(f"--before {written!r}: write <conversation>/<seq>, as main:0190c1d2-…/17.")
     file = MAIN if name["persona"] == "main" else f"persona_{name['persona']}.db"
     conversation, seq = uuid.UUID(name["uuid"]).bytes, int(name["seq"])
     at_ms = _written_ms(place.data / file, conversation, seq, "mode=ro")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ops.restoring.refusal import Refused
+from ops.restoring.refusal import Misused, Refused
 
 PREFIX = "PALAVER_"
 OFF = "off"
@@ -45,7 +45,7 @@ class Place:
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> Place:
-        """Read the variables of a server's environment; raises Refused for a number that is none."""
+        """Read the variables of a server's environment; raises Misused for a number that is none."""
         return cls(
             data=Path(variables.get(f"{PREFIX}DATA") or "./data").absolute(),
             replica=variables.get(f"{PREFIX}REPLICA", ""),
@@ -87,9 +87,9 @@ class Place:
 
 
 def file_name(given: str) -> str:
-    """Return the database's file name for `main` or `main.db`; raises Refused for what can be none."""
+    """Return the database's file name for `main` or `main.db`; raises Misused for what can be none."""
     if not _FILE.match(given):
-        raise Refused(
+        raise Misused(
             f"--file {given!r}: write the name of a database in the data folder, as main or persona_luna."
         )
     return given if given.endswith(".db") else f"{given}.db"
@@ -132,4 +132,4 @@ def _hours(variables: Mapping[str, str], name: str, default: int) -> int:
     try:
         return int(text) if text else default
     except ValueError as error:
-        raise Refused(f"{PREFIX}{name}={text!r} is no number of hours.") from error
+        raise Misused(f"{PREFIX}{name}={text!r} is no number of hours.") from error

@@ -77,7 +77,7 @@ def _run(place: Place, request: Request, consent: Consent, tell: Tell, hand_over
         at_ms = None if request.latest else moment.parse(request.at)
     files = _files(place, request)
     if row is not None and row.file not in files:
-        raise Refused(f"--before names a row of {row.file}, which is not among the files to restore.")
+        raise Misused(f"--before names a row of {row.file}, which is not among the files to restore.")
     told = "" if request.files else unlisted(place)
     seen = [told] if told else []
 

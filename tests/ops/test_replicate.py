@@ -175,7 +175,7 @@ def test_a_whole_new_copy_is_asked_for_by_name(world: World, monkeypatch: pytest
     asked = CliRunner().invoke(app, ["replicate", "--anew", "main"])
     assert asked.exit_code == 0, asked.output
     assert list(LitestreamPlace(world.settings).wanted_whole()) == ["main.db"]
-    for wrong in ("luna", "../main"):
+    for wrong, code in (("luna", 1), ("../main", 2)):
         refused = CliRunner().invoke(app, ["replicate", "--anew", wrong])
-        assert refused.exit_code == 1, refused.output
+        assert refused.exit_code == code, refused.output
     assert list(LitestreamPlace(world.settings).wanted_whole()) == ["main.db"]

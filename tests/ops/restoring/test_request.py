@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
 from ops import restore
+from ops.cli import app
 from ops.restoring import locks, moment, plan
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -291,6 +293,9 @@ def test_a_binary_that_cannot_be_run_is_named(tmp_path: Path) -> None:
         ["--latest"],
         ["--latest", "--dry-run", "--all", "--file", "main"],
         ["--latest", "--in-place", "--json"],
+        ["--latest", "--dry-run", "--file", "../main"],
+        ["--before", "nonsense", "--dry-run"],
+        ["--before", "main:0190c1d2-0000-7000-8000-000000000000/abc", "--dry-run"],
     ],
 )
 def test_what_is_not_understood_exits_with_2(
@@ -298,3 +303,25 @@ def test_what_is_not_understood_exits_with_2(
 ) -> None:
     assert restore.main(["--data", str(tmp_path), *asked]) == 2
     assert capsys.readouterr().err.startswith("restore: ")
+    told = CliRunner().invoke(app, ["restore", *asked], env={"PALAVER_DATA": str(tmp_path)})
+    assert told.exit_code == 2
+    assert told.stderr.startswith("palaver restore: ")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "restore conversation main:0190c1d2-0000-7000-8000-000000000000",
+        "restore conversation main:0190c1d2-0000-7000-8000-000000000000 --at -1m --from main.db",
+        "restore conversation main:0190c1d2-0000-7000-8000-000000000000 --at soon",
+        "restore conversation ../x --at -1m",
+        "restore persona ../x --at -1m",
+        "restore persona main --at -1m",
+        "snapshots --file ../x",
+        "replicate --anew ../x",
+    ],
+)
+def test_what_other_commands_do_not_understand_exits_with_2(tmp_path: Path, asked: str) -> None:
+    told = CliRunner().invoke(app, asked.split(), env={"PALAVER_DATA": str(tmp_path)})
+    assert told.exit_code == 2
+    assert told.stderr.startswith(f"palaver {asked.split()[0]}: ")
