@@ -11,6 +11,7 @@ import typer
 import storage.engine  # first: puts the right SQLite in place
 from chat.settings import BadSetting
 from chat.version import VERSION
+from ops.restoring.refusal import Misused
 from ops.verbs import Verbs
 
 EXIT_USAGE = 2
@@ -32,7 +33,7 @@ def main() -> None:
     try:
         os.umask(PRIVATE)
         app()
-    except BadSetting as error:
+    except (BadSetting, Misused) as error:
         print(f"palaver: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
 

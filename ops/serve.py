@@ -22,6 +22,7 @@ from ops.restoring.place import MAIN
 from ops.restoring.refusal import Refused
 from ops.server import serve as run
 from ops.serving.options import ServerOptions
+from ops.supervising.target import target_of
 
 COLLECT_AFTER = (20_000, 20, 50)  # new objects, and how many collections of the younger make one of the older
 
@@ -47,6 +48,8 @@ def serve(
     configure(settings)
     try:
         check_keys(settings)
+        if settings.replicates:
+            target_of(settings)
         _refuse_second(settings)
         if restore_if_missing:
             with unwinding():
@@ -54,7 +57,7 @@ def serve(
         app = asgi.build(settings, start_empty=start_empty)
     except Refused as error:
         print(f"palaver serve: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
+        raise typer.Exit(error.exit_code) from error
     except BadSetting as error:
         print(f"palaver serve: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

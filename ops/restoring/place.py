@@ -17,6 +17,8 @@ MAIN = "main.db"
 
 _FILE = re.compile(r"\A[a-z0-9][a-z0-9_-]{0,80}(\.db)?\Z")
 _URL = re.compile(r"\A[a-z][a-z0-9+.-]*://")
+# s3:/bucket and S3://bucket would be folders here, and something else to others who read the setting.
+_MISTYPED = re.compile(r"\A(?![a-z][a-z0-9+.-]*://)([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,18 @@ class Place:
 
     @property
     def target(self) -> str:
-        """Return where the copies are: an absolute folder or a URL; raises Refused where replication is off."""
+        """Return where the copies are: an absolute folder or a URL; raises Refused where replication is off.
+
+        Raises Misused for what is neither.
+        """
         if self.replica == OFF:
             raise Refused(
                 "Replication is off (PALAVER_REPLICA=off), so there is nothing to restore from. Set PALAVER_REPLICA "
                 "to the folder or URL where copies are, if there ever were any."
             )
+        told = mistyped(self.replica)
+        if told:
+            raise Misused(told)
         if self.replica.startswith("file://"):
             return unquote(urlsplit(self.replica).path)
         if _URL.match(self.replica):
@@ -84,6 +92,21 @@ class Place:
     def restores(self) -> Path:
         """Return the folder where copies are restored beside: on the file system where they are wanted."""
         return (self.restores_in or self.data) / RESTORES
+
+
+def mistyped(replica: str) -> str:
+    """Say what to write where a target looks like a URL and is none; empty for folders and URLs.
+
+    Nothing behind the scheme is shown: there may be a password in it.
+    """
+    found = _MISTYPED.match(replica)
+    if found is None:
+        return ""
+    scheme = found[1]
+    return (
+        f"PALAVER_REPLICA begins with {scheme}: and is no URL. Write {scheme.lower()}://…, or ./{scheme}:… for a "
+        "folder of that name."
+    )
 
 
 def file_name(given: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import msgspec
 
 from chat.settings import BadSetting, Settings
+from ops.restoring.place import mistyped
 from ops.restoring.store import KEYS, PASSWORDS, extras, variables
 
 FOLDER = "replica"
@@ -82,7 +83,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 def target_of(settings: Settings) -> Target:
     """Read the settings; raises BadSetting for a place that Litestream cannot write to. Not for `off`."""
     given = settings.replica
-    if "://" not in given:
+    told = mistyped(given)
+    if told:
+        raise BadSetting(told)
+    if "://" not in given or given.startswith("./"):
         return _folder(settings, Path(given) if given else Path(settings.data) / FOLDER)
     parts = urlsplit(given)
     if parts.scheme not in SCHEMES:
