@@ -18,6 +18,8 @@
 # move the database AND its -wal, -shm and .noted files AND its folder .NAME.db-litestream away, then move OUTPUT there.
 
 set -eu
+# The copy is its owner's alone, as every file of a server.
+umask 077
 
 refuse() {
     printf 'restore.sh: %s\n' "$*" >&2

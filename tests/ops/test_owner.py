@@ -192,7 +192,7 @@ def test_the_program_that_needs_nothing_leaves_what_is_the_owners(world: World) 
 def test_the_shell_leaves_what_is_the_owners(world: World) -> None:
     script, output = str(PROJECT / "ops" / "restore.sh"), world.data / "copy.db"
     assert world.run([script, str(world.data / "replica" / "main"), str(output)]).returncode == 0
-    assert output.exists()
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600
     assert world.strangers() == []
 
 
