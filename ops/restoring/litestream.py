@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -17,6 +18,7 @@ from pathlib import Path
 from ops.restoring import binary, moment
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
+from ops.restoring.uninterrupted import held_back
 
 ASK_TIMEOUT_S = 30.0
 STALL_TIMEOUT_S = 60.0
@@ -68,17 +70,22 @@ class Litestream:
         `files` is how many the plan has. Raises Refused where it fails or stands still; then nothing is left.
         """
         with self._started("restore", "-json", "-o", str(output), *_until(at_ms)) as process:
-            try:
-                report, said = self._finish(
-                    process, output, STALL_TIMEOUT_S + files * STALL_PER_FILE_S, watch
-                )
-            finally:
-                process.kill()
+            report, said = self._finish(process, output, STALL_TIMEOUT_S + files * STALL_PER_FILE_S, watch)
         if process.returncode != 0 or not output.exists():
             raise Refused(f"{self._target} could not be restored: {_reason(said)}.")
         return int(json.loads(report)["txid"], 16)
 
-    def _started(self, verb: str, *options: str) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _started(self, verb: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start it, and end it with the block, whatever ends that."""
+        with held_back() as release, self._process(verb, *options) as process:
+            try:
+                release()
+                yield process
+            finally:
+                process.kill()
+
+    def _process(self, verb: str, *options: str) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603, the binary that the settings name
                 self._command(verb, *options),
@@ -123,8 +130,6 @@ class Litestream:
                     f"{self._target} did not answer within {self._ask_timeout_s:g} s. See that the network, the "
                     "endpoint and the keys are right; --time-limit waits longer."
                 ) from error
-            finally:
-                process.kill()
         if process.returncode != 0:
             reason = _reason(said).rstrip(".")
             raise Refused(f"{self._target} cannot be read: {reason}.")
