@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,6 +29,13 @@ WAITING_MAX = 10_000
 TOPIC = "replicated"
 
 logger = logging.getLogger("palaver.replication")
+
+
+class _Waiting(NamedTuple):
+    """Somebody who waits for a proof of what was committed under an epoch."""
+
+    epoch: str
+    proof: asyncio.Future[bool]
 
 
 class Watermark:
@@ -52,7 +60,7 @@ class Watermark:
         self._loop = asyncio.get_running_loop()
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[asyncio.Future[bool]] = []
+        self._waiting: list[_Waiting] = []
         self._off = not settings.replicates
 
     async def run(self) -> None:
@@ -69,7 +77,7 @@ class Watermark:
             self._off = True
             if self._timer is not None:
                 self._timer.cancel()
-            _settle(self._waiting, proven=False)
+            _settle([each.proof for each in self._waiting], proven=False)
 
     def note(self, batch: Sequence[Committed]) -> None:
         """Take notice of what was just committed, before anything else is."""
@@ -129,7 +137,7 @@ class Watermark:
             return proof
         timer = self._loop.call_later(timeout_s, partial(_settle, [proof], proven=False))
         proof.add_done_callback(lambda _: timer.cancel())
-        self._waiting.append(proof)
+        self._waiting.append(_Waiting(self._store.timeline.epoch, proof))
         self._due.set()
         return proof
 
@@ -143,8 +151,11 @@ class Watermark:
             self._due.set()
 
     async def _sync(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        asked, self._waiting = self._waiting, []
         epoch = self._store.timeline.epoch
+        # Another file may have taken the place of the one that they wrote to: this sync says nothing of theirs.
+        _settle([each.proof for each in asked if each.epoch != epoch], proven=False)
+        waiting = [each.proof for each in asked if each.epoch == epoch]
         taken = self._marks.take(epoch)
         started_s = time.monotonic()
         try:

@@ -27,6 +27,7 @@ THERE = "main:00000000-0000-7000-8000-000000000001"
 LONG_S = 30.0
 SHORT_S = 0.05
 NEVER_S = 3600.0
+LATER = Timeline([Generation(number=2, epoch="later", kind=START, since_ms=1, cause="test")])
 
 
 class Counter(NullObserver):
@@ -206,11 +207,26 @@ async def test_what_was_committed_under_an_epoch_that_ended_during_the_sync_is_n
     desk.replicator.gate.clear()
     answer = desk.held("a")
     await until(lambda: desk.replicator.begun, "the sync")
-    later = Timeline([Generation(number=2, epoch="later", kind=START, since_ms=1, cause="test")])
-    monkeypatch.setattr(FakeStore, "timeline", later)
+    monkeypatch.setattr(FakeStore, "timeline", LATER)
     desk.replicator.gate.set()
     assert durability(await answer) == "committed"
     assert desk.moves() == []
+
+
+async def test_who_waits_for_the_next_sync_is_not_served_by_one_of_a_later_epoch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.replicator.gate.clear()
+    first = desk.held("first")
+    await until(lambda: desk.replicator.begun, "the first sync")
+    before = desk.held("before")
+    await until(lambda: desk.log == ["publish 1"] * 2, "whoever waits for the next")
+    monkeypatch.setattr(FakeStore, "timeline", LATER)
+    after = desk.held("after")
+    await until(lambda: desk.log == ["publish 1"] * 3, "another, who wrote to what came then")
+    desk.replicator.gate.set()
+    said = [durability(answer) for answer in await asyncio.gather(first, before, after)]
+    assert said == ["committed", "committed", "replicated"]
 
 
 async def test_with_replication_off_nobody_waits_and_nothing_is_asked() -> None:
