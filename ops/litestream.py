@@ -197,6 +197,8 @@ class Litestream:
     async def _start(self, binary: Path, files: Sequence[Path]) -> LitestreamChild:
         rendered = config.render(self._settings, self._target, files, self._place.socket)
         config.write(self._place.config, rendered)
+        # What the one before said last may be of copies that were forgotten since: the next begins to count anew.
+        self._spent = SpentPieces(self._place.folder.parent)
         arguments = ("replicate", "-config", str(self._place.config))
         return await LitestreamChild.start(
             binary, arguments, self._target.environment, self._target.secrets, self._spent.hear

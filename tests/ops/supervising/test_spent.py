@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.supervising import config
+from ops.supervising.child import LitestreamChild
 from ops.supervising.spent import SpentPieces
 from tests.ops.litestream_world import World
 from tests.support.waiting import until
@@ -81,6 +83,31 @@ def test_what_cannot_be_removed_is_told(tmp_path: Path, caplog: pytest.LogCaptur
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "spent pieces of main.db are still there"
     ]
+
+
+async def test_what_a_process_that_ended_says_late_removes_nothing_of_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening: list[Callable[[dict[str, object]], None]] = []
+    start = LitestreamChild.start
+
+    async def listened(*given: Any) -> LitestreamChild:
+        listening.append(given[-1])
+        return await start(*given)
+
+    monkeypatch.setattr(LitestreamChild, "start", listened)
+    world = World(tmp_path / "data")
+    world.databases.write()
+    async with world.supervised() as litestream:
+        await until(lambda: litestream.status.running, "a process")
+        await litestream.restart("to begin to count anew")
+        await until(lambda: litestream.status.restarts, "another process")
+        left = pieces_of(tmp_path / "data", 1, 2, 3, 4, 5, name="other")
+        ended, running = listening
+        running(merged(2, "other.db"))
+        ended(merged(5, "other.db"))
+        await until(lambda: left() != [1, 2, 3, 4, 5], "some to go")
+    assert left() == [3, 4, 5]
 
 
 async def test_a_real_litestream_goes_on_without_them(
