@@ -48,8 +48,15 @@ def begin(data: Path, folder: str, files: tuple[str, ...]) -> Intent:
 
 
 def write(data: Path, intent: Intent) -> None:
-    """Write the intent lastingly."""
-    disk.write(data / NAME, json.dumps(asdict(intent), indent=2).encode() + b"\n")
+    """Write the intent lastingly; raises OSError, and then there is none.
+
+    One that stood there all the same would be carried out at the next start, over all that is written until then.
+    """
+    try:
+        disk.write(data / NAME, json.dumps(asdict(intent), indent=2).encode() + b"\n")
+    except OSError:
+        (data / NAME).unlink(missing_ok=True)
+        raise
 
 
 def read(data: Path) -> Intent | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ops.restoring import intent, locks, swap
+from ops.restoring import disk, intent, locks, swap
 from ops.restoring.inplace import NotWanted, Outcome, restore_in_place
 from ops.restoring.place import Place
 from ops.restoring.refusal import Refused
@@ -116,6 +117,23 @@ async def test_a_restore_that_is_killed_before_its_swap_is_done_by_the_same_comm
         assert each.messages() == [COPIED, COPIED]
         assert [query(each.place.data / file, KINDS) for file in FILES] == [[("start",), ("restore",)]] * 2
         assert not list(each.place.restores.glob("staging-*"))
+
+
+async def test_an_intent_that_may_not_last_is_taken_back(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = disk.flush_folder
+
+    def failing(path: Path) -> None:
+        if (path / intent.NAME).exists():
+            raise OSError(errno.EIO, "the disk failed")
+        flush(path)
+
+    monkeypatch.setattr(disk, "flush_folder", failing)
+    with pytest.raises(OSError, match="the disk failed"):
+        folder.restore()
+    assert not folder.pending()
+    assert (folder.messages(), folder.kinds()) == ([SERVED, SERVED], ["start", "start"])
 
 
 async def test_a_swap_whose_copy_is_lost_is_undone_whole(killed: list[Folder]) -> None:
