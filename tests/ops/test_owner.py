@@ -165,6 +165,7 @@ def test_what_runs_until_it_is_stopped_runs_as_the_owner(world: World, verb: str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        extra_groups=[STRANGER] if os.geteuid() == 0 else None,
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -172,10 +173,11 @@ def test_what_runs_until_it_is_stopped_runs_as_the_owner(world: World, verb: str
             line = process.stdout.readline()
             assert line, said
             said += line
-        user = _user_of(process.pid)
+        users, groups = _ids_of(process.pid, "Uid"), _ids_of(process.pid, "Groups")
         process.send_signal(signal.SIGTERM)
         said += process.communicate(timeout=TIMEOUT_S)[0]
-    assert world.owner == user
+    assert users == {world.owner}
+    assert STRANGER not in groups or world.owner == os.geteuid()
     assert world.strangers() == []
     assert world.is_told(said), said
 
@@ -286,6 +288,7 @@ def a_strangers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
 
 
-def _user_of(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("Uid:")).split()[2])
+def _ids_of(pid: int, kind: str) -> set[int]:
+    """Return what a process may act as: its users, or its groups beside the first."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return set(map(int, next(line for line in status if line.startswith(f"{kind}:")).split()[1:]))
