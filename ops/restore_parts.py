@@ -28,13 +28,13 @@ from ops.restore_place import place_of
 from ops.restore_progress import shown_progress
 from ops.restoring import disk, moment, scratch, swap
 from ops.restoring.beside import restore_beside
+from ops.restoring.locks import server_of
 from ops.restoring.progress import Progress
 from ops.restoring.refusal import Misused
 from ops.restoring.refusal import Refused as RestoreRefused
 from ops.restoring.request import Request
 from storage.archives import Missing, RestoredArchives, copy_file, missing
 from storage.engine import sqlite3
-from storage.inspect import server_of
 from storage.lock import AlreadyServed
 from storage.migrate import MigrationRefused
 from storage.paths import path_of

@@ -83,11 +83,11 @@ def options(settings: Settings) -> ServerOptions:
 
 def _refuse_second(settings: Settings) -> None:
     """Name the server that has this folder, before the port that it most often has too; the lock itself comes later."""
-    folder = Path(settings.data).absolute()
-    pid = server_of(folder, MAIN)
+    database = Path(settings.data).absolute() / MAIN
+    pid = server_of(database)
     if pid:
         raise Refused(
-            f"{folder / MAIN} is already served by the process with pid {pid}. Stop that one (kill {pid}), or set "
+            f"{database} is already served by the process with pid {pid}. Stop that one (kill {pid}), or set "
             "PALAVER_DATA to another folder and PALAVER_PORT to another port."
         )
 

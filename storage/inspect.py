@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -87,22 +86,6 @@ class Inspection:
             return self._connection.execute(statement, values or {}).fetchall()
         except sqlite3.Error as error:
             raise InspectionFailed(str(error)) from error
-
-
-def server_of(database: Path) -> int | None:
-    """Return the pid of the process that serves a database file, by its lock file; None where none does."""
-    try:
-        pid = int(database.with_name(database.name + ".lock").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        # Another user's process may not be signalled, but it is there.
-        return pid
-    return pid
 
 
 def _open(path: Path, tuning: Tuning) -> Connection:

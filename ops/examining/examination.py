@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chat.settings import Settings
 from ops.examining.findings import Finding, error, good, warning
+from ops.restoring.locks import server_of
 from storage import inspect, migrate
 from storage.inspect import Inspection, InspectionFailed
 from storage.readers import readers_of
@@ -47,8 +48,8 @@ def _inspected(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
 
 
 def _server(file: Path) -> Finding:
-    pid = inspect.server_of(file)
-    return good(str(file), "server", f"served by process {pid}" if pid else "not being served")
+    pid = server_of(file)
+    return good(str(file), "server", "not being served" if pid is None else f"served by process {pid}")
 
 
 def _wal(file: Path, settings: Settings) -> Finding:

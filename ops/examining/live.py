@@ -12,7 +12,7 @@ from chat.health import Health
 from chat.settings import Settings
 from ops.examining.findings import Finding, error, good, warning
 from ops.live import Live
-from storage.inspect import server_of
+from ops.restoring.locks import server_of
 
 ANSWER_TIMEOUT_S = 10.0
 RUNBOOK = "docs/how-to/alarms.md"

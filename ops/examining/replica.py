@@ -17,11 +17,11 @@ from ops.examining.findings import Finding, error, good, warning
 from ops.restore_place import place_of
 from ops.restoring import gaps
 from ops.restoring.litestream import Litestream, Ltx
+from ops.restoring.locks import server_of
 from ops.restoring.refusal import Refused
 from ops.supervising.binary import BinaryRefused, find, version_of
 from ops.supervising.binary import usable as usable_binary
 from ops.supervising.target import Target, target_of
-from storage.inspect import server_of
 
 # A running server writes a heartbeat every few seconds, which is copied within a second or two.
 NEWEST_AGE_S_MAX = 120.0

@@ -47,9 +47,13 @@ def alone(data: Path) -> Iterator[None]:
         yield
 
 
-def server_of(data: Path, file: str) -> int | None:
-    """Return the pid of the process that holds a database's lock, 0 for an unknown one, None where nobody does."""
-    return _holder(data / f"{file}.lock")
+def server_of(database: Path) -> int | None:
+    """Return the pid of the process that serves a database file, 0 for an unknown one, None where none does.
+
+    The lock tells, and not the pid in it: that may be of a server that was killed, and another process's by now, as in
+    a container, where each start has the same pids.
+    """
+    return _holder(database.with_name(f"{database.name}.lock"))
 
 
 def _holder(lock: Path) -> int | None:

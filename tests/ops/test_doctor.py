@@ -20,6 +20,7 @@ from ops.cli import app
 from ops.doctor import StartRefused, check_start, findings, healthy
 from ops.examining.findings import Finding
 from storage.engine import sqlite3
+from storage.lock import FileLock
 from storage.migrate import migrate, shipped
 from tests.support.server import Server, palaver
 
@@ -240,9 +241,12 @@ def test_a_wal_that_nobody_copies_back_is_a_warning(settings: Settings, database
 
 
 def test_the_process_that_serves_a_database_is_named(settings: Settings, database: Connection) -> None:
-    Path(settings.data, "main.db.lock").write_text(f"{os.getpid()}\n")
+    lock = FileLock(Path(settings.data, "main.db"))
+    lock.acquire()
 
     assert found(settings, "server").what == f"served by process {os.getpid()}"
+    lock.release()
+    assert found(settings, "server").what == "not being served"
 
 
 def test_the_command_prints_what_it_found_and_ends_well(settings: Settings, database: Connection) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +10,7 @@ import pytest
 
 from chat.settings import Settings
 from storage.engine import sqlite3
-from storage.inspect import INVARIANTS, Inspection, InspectionFailed, server_of
+from storage.inspect import INVARIANTS, Inspection, InspectionFailed
 from storage.migrate import migrate, shipped
 from storage.tuning import Tuning
 
@@ -219,37 +216,3 @@ def test_a_folder_with_odd_characters_is_no_uri(tmp_path: Path) -> None:
         migrate(connection, shipped())
 
     assert violations(folder / "main.db") == {}
-
-
-def test_the_server_of_a_file_is_the_living_process_in_its_lock(file: Path) -> None:
-    lock = file.with_name("main.db.lock")
-    lock.write_text(f"{os.getpid()}\n")
-
-    assert server_of(file) == os.getpid()
-    assert stat.S_ISREG(lock.stat().st_mode)
-
-
-def test_a_lock_that_a_dead_process_left_serves_nothing(file: Path) -> None:
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    file.with_name("main.db.lock").write_text(f"{done.pid}\n")
-
-    assert server_of(file) is None
-
-
-def test_a_server_of_another_user_serves_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(pid: int, number: int) -> None:
-        raise PermissionError
-
-    file.with_name("main.db.lock").write_text("4711\n")
-    monkeypatch.setattr(os, "kill", refuse)
-
-    assert server_of(file) == 4711
-
-
-@pytest.mark.parametrize("content", [None, "", "x"])
-def test_without_a_pid_in_the_lock_nobody_serves(file: Path, content: str | None) -> None:
-    if content is not None:
-        file.with_name("main.db.lock").write_text(content)
-
-    assert server_of(file) is None

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from ops.drilling.record import Drill, History, Outcome
 from ops.examining import place, replica
 from ops.examining.findings import Finding
 from ops.restoring.place import Place
+from storage.lock import FileLock
 from tests.ops.restoring.replicated import UNCOMPACTED, Replicated, place_in
 from tests.support.files import connect, make_file, send
 from tests.support.ports import free_port
@@ -80,10 +80,13 @@ def test_a_hole_is_an_error(replicated: Replicated) -> None:
 def test_a_copy_that_stays_behind_a_running_server_is_a_warning(
     replicated: Replicated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (replicated.place.data / "main.db.lock").write_text(f"{os.getpid()}\n")
+    lock = FileLock(replicated.place.data / "main.db")
+    lock.acquire()
     monkeypatch.setattr(replica, "NEWEST_AGE_S_MAX", -10.0)
 
     assert "a server is running" in look(replicated.place)["replica"].what
+    lock.release()
+    assert "a server is running" not in look(replicated.place)["replica"].what
 
 
 def test_a_database_without_a_copy_is_a_warning(replicated: Replicated) -> None:

@@ -58,7 +58,7 @@ async def test_the_file_of_a_persona_is_put_back_while_main_is_served_and_not_to
         code, _, err = await _palaver(place, *wanted)
         assert (code, "persona_luna.db is served by" in err) == (1, True)
     async with OpenStore(main) as everybody:
-        assert server_of(place.data, "main.db") == os.getpid()
+        assert server_of(main) == os.getpid()
         code, _, err = await _palaver(place, *wanted)
         assert code == 0, err
         async with OpenStore(luna) as hers:
