@@ -1,7 +1,6 @@
 """serve: one uvicorn server that owns its signals, says goodbye to its clients and ends in time, honestly.
 
-uvicorn is imported here and by what is built on it beside this file: server_options, lifespan, http_protocol,
-server_connection and websocket_protocol.
+uvicorn is imported here and by what is built on it in ops/serving.
 """
 
 from __future__ import annotations
