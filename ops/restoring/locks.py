@@ -33,7 +33,7 @@ def held(data: Path, files: Sequence[str]) -> Iterator[None]:
             stack.enter_context(_lock(data / f"{file}.lock", f"{data / file} is served"))
         supervisor = data / SUPERVISOR
         supervisor.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        unit = SERVER_UNIT if _holder(supervisor / TELLER) is None else SUPERVISOR_UNIT
+        unit = SERVER_UNIT if holder(supervisor / TELLER) is None else SUPERVISOR_UNIT
         stack.enter_context(_lock(supervisor / "lock", f"The replication of {data} is supervised", unit))
         _refuse_orphan(supervisor)
         stack.enter_context(alone(data))
@@ -53,10 +53,11 @@ def server_of(database: Path) -> int | None:
     The lock tells, and not the pid in it: that may be of a server that was killed, and another process's by now, as in
     a container, where each start has the same pids.
     """
-    return _holder(database.with_name(f"{database.name}.lock"))
+    return holder(database.with_name(f"{database.name}.lock"))
 
 
-def _holder(lock: Path) -> int | None:
+def holder(lock: Path) -> int | None:
+    """Return the pid of the process that holds a lock, 0 for an unknown one, None where nobody does."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from chat.replication import LeaseReport
+from ops.restoring.locks import holder
 from ops.supervising.place import LitestreamPlace
 from ops.supervising.status import LitestreamStatus
 
@@ -85,20 +86,8 @@ class Teller:
 
 def hear(place: LitestreamPlace) -> Told | None:
     """Return what is told; None where nobody lives who tells, or nothing was told yet."""
-    try:
-        descriptor = os.open(place.teller, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    if holder(place.teller) is None:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read(place)
-    finally:
-        os.close(descriptor)
-    return None
-
-
-def _read(place: LitestreamPlace) -> Told | None:
     try:
         return msgspec.json.decode(place.told.read_bytes(), type=Told)
     except (OSError, msgspec.DecodeError):
