@@ -100,7 +100,11 @@ def restore_in_place(
         if (place.data / file).is_symlink():
             raise Refused(f"{place.data / file} is a link: put the file itself there, or restore with --to.")
     with locks.held(place.data, files) if hand_over is None else locks.alone(place.data):
-        settled = swap.resolve(place.data, step) if hand_over is None else ""
+        if hand_over is None:
+            settled = swap.resolve(place.data, step)
+        else:
+            settled = ""
+            _refuse_unfinished(place)
         plans = beside.plans_of(place, files, at_ms, tell=tell, ask_timeout_s=ask_timeout_s)
         wanted = ledgers.lacking(place, plans, ledger, tell=tell, ask_timeout_s=ask_timeout_s)
         with _staging(place, plans) as folder:
@@ -133,6 +137,15 @@ def losses_of(place: Place, copies: Sequence[Copy], tell: Tell = nobody) -> tupl
         tell(Progress(COMPARE, copy.file))
         found.append(loss(place.data / copy.file, copy.path, copy.standing))
     return tuple(found)
+
+
+def _refuse_unfinished(place: Place) -> None:
+    """Leave the copy alone that a server is putting in place: what is taken from it cannot be told any more."""
+    if intent.read(place.data) is not None:
+        raise Refused(
+            "The server has not finished the restore before this one. Its log and /readyz say why; a restart finishes "
+            "it, or undoes it. Then restore again."
+        )
 
 
 def _replace(

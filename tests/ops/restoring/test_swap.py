@@ -136,6 +136,16 @@ async def test_an_intent_that_may_not_last_is_taken_back(
     assert (folder.messages(), folder.kinds()) == ([SERVED, SERVED], ["start", "start"])
 
 
+async def test_a_copy_that_a_server_is_putting_in_place_is_left_alone(killed: list[Folder]) -> None:
+    begun = next(each for each in killed if each.pending())
+    waiting = sorted(begun.place.restores.rglob("*.marked"))
+    with pytest.raises(Refused, match="has not finished"):
+        restore_in_place(
+            begun.place, FILES[1:], None, lambda _: True, cause="a test", hand_over=lambda folder: folder
+        )
+    assert sorted(begun.place.restores.rglob("*.marked")) == waiting != []
+
+
 async def test_a_swap_whose_copy_is_lost_is_undone_whole(killed: list[Folder]) -> None:
     undone = 0
     for each in killed:
