@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -257,6 +258,48 @@ async def test_an_exchange_that_fails_is_told_and_the_file_is_opened_again(desk:
     await until(lambda: desk.reopenings == 1, "a reopening")
     assert desk.log.count("reopen") == 2
     assert seqs(await asyncio.gather(*desk.submit("a"))) == [1]
+
+
+async def test_an_exchange_that_fails_for_a_reason_of_its_own_leaves_a_file_that_is_written(
+    desk: Desk,
+) -> None:
+    async def act() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(Internal):
+        await desk.writer.stand_aside(act)
+    await until(lambda: desk.reopenings == 1, "a reopening")
+    assert seqs(await asyncio.gather(*desk.submit("a"))) == [1]
+
+
+async def test_a_writer_that_is_closed_while_an_exchange_cannot_be_mended_ends() -> None:
+    desk = Desk()
+    desk.store.reopen_failures += [broken()] * 100_000
+
+    async def act() -> None:
+        raise broken()
+
+    with pytest.raises(Unavailable):
+        await desk.writer.stand_aside(act)
+    desk.writer.close()
+    await asyncio.wait_for(desk.task, 5)
+    assert desk.writer.failure
+
+
+async def test_a_commit_that_takes_long_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(slow_query_ms=1)
+    desk.store.open_gate.clear()
+    answers = desk.submit("a", "b")
+    await until(lambda: desk.log, "the batch")
+    began_s = time.monotonic()
+    await until(lambda: time.monotonic() - began_s > 0.002, "longer than the threshold")
+    desk.store.open_gate.set()
+    await asyncio.gather(*answers)
+    desk.writer.close()
+    await desk.task
+    (record,) = [record for record in caplog.records if record.getMessage() == "slow commit"]
+    assert vars(record)["drafts"] == 2
+    assert vars(record)["took_ms"] >= 1
 
 
 async def test_a_file_that_cannot_be_written_may_be_exchanged(desk: Desk) -> None:

@@ -165,7 +165,7 @@ class Server:
         return inherited | {f"PALAVER_{name.upper()}": str(value) for name, value in named.items()}
 
     async def close(self) -> None:
-        """Leave nothing running; for the end of a test. Where coverage is measured, the server tells what it ran first."""
+        """Leave nothing running; for the end of a test. Where coverage is measured, in good order."""
         if self.alive:
             await (self.terminate() if MEASURED in os.environ else self.kill())
 
