@@ -114,8 +114,14 @@ class Writer:
         self._work.set()
         return done
 
+    def begin_off(self, reason: str) -> None:
+        """Begin with writing off, for a store that could not be opened: `run` reopens it, as after any failure."""
+        self._fail([], reason)
+
     async def run(self) -> None:
         """Write batches until `close`; what is queued by then is still written."""
+        if self.failure:
+            await self._mend()
         while True:
             if not self._queue:
                 if self._aside is not None:

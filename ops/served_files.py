@@ -63,14 +63,22 @@ class ServedFiles:
         self.opened: dict[str, OpenFile] = {}
 
     async def open(self) -> None:
-        """Open every file that is in the data folder; see SQLiteStore.open for what it raises."""
+        """Open every file that is in the data folder; see SQLiteStore.open for what it raises.
+
+        A persona's file that cannot be opened keeps nobody else from being served: its writer is off until it can be.
+        """
         for persona in self._files.present():
-            store = await self._files.open(persona)
+            if persona == MAIN:
+                store, failure = await self._files.open(persona), ""
+            else:
+                store, failure = await self._files.open_or_hold(persona)
             watermark = Watermark(
                 persona, store, self._replicator, self._broker, self._observer, self._settings
             )
             reopened = partial(self._begin_anew, f"{persona}:")
             writer = Writer(store, self._broker, self._observer, self._settings, reopened, watermark.note)
+            if failure:
+                writer.begin_off(failure)
             self.opened[persona] = OpenFile(store, writer, watermark)
 
     async def put_back(self, persona: str, copy: str) -> PutBack:

@@ -21,6 +21,7 @@ from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import StoreFailed
 from storage.engine import sqlite3
+from storage.paths import PREFIX
 from storage.tuning import Tuning
 
 STATEMENT_CHARACTERS_MAX = 200
@@ -37,10 +38,7 @@ def not_opened(path: Path, error: Exception) -> StoreFailed:
     reason = f"{path.name} cannot be opened: {error}"
     # Its children say that something else failed: the disk, another process, a statement.
     if type(error) is sqlite3.DatabaseError:
-        reason += (
-            f". Stop the server; palaver restore --latest --in-place --file {path.stem} puts its newest copy there, "
-            "and palaver backup --restore what a backup has"
-        )
+        reason += f". {_way_back(path)}, and palaver backup --restore what a backup has"
     return StoreFailed(reason)
 
 
@@ -158,8 +156,8 @@ class Readers:
     async def snapshot(self) -> AsyncIterator[HeldConnection]:
         """Lend a connection inside a read transaction.
 
-        Raises TooManyRequests when none becomes free in time, and Unavailable where the database cannot be read or the
-        transaction outlives its limit.
+        Raises TooManyRequests when none becomes free in time, and Unavailable where the database is not open by then or
+        cannot be read, or the transaction outlives its limit.
         """
         asked_s = time.monotonic()
         connection = await self._take()
@@ -185,7 +183,18 @@ class Readers:
             async with asyncio.timeout(self._settings.reader_wait_s):
                 return await self._idle.get()
         except TimeoutError as error:
+            if not self._held:
+                raise Unavailable("the database cannot be read just now; try again") from error
             raise TooManyRequests("the database is busy reading; try again", retry_after_s=1.0) from error
+
+
+def _way_back(path: Path) -> str:
+    if path.stem.startswith(PREFIX):
+        persona = path.stem.removeprefix(PREFIX)
+        return f"palaver restore persona {persona} --at … puts a copy there, beside the server or without it"
+    return (
+        f"Stop the server; palaver restore --latest --in-place --file {path.stem} puts its newest copy there"
+    )
 
 
 def _end_transaction(connection: Any) -> None:

@@ -30,12 +30,17 @@ class PersonaFiles:
         """Open a persona's file, once; see SQLiteStore.open for what it raises."""
         store = self._open.get(persona)
         if store is None:
-            path = path_of(self._folder, persona)
-            store = SQLiteStore(persona, path, self._settings, self._observer)
+            store = self._store(persona)
             await store.open()
-            self._open[persona] = store
-            self._paths[persona] = path
+            self._keep(store)
         return store
+
+    async def open_or_hold(self, persona: str) -> tuple[SQLiteStore, str]:
+        """Open a persona's file, or keep it for `reopen` and say why it could not be; raises AlreadyServed."""
+        store = self._store(persona)
+        failure = await store.open_or_hold()
+        self._keep(store)
+        return store, failure
 
     def present(self) -> list[str]:
         """Name the personas whose files are in the data folder, and `main`, which is made where it is not."""
@@ -79,3 +84,10 @@ class PersonaFiles:
     def generations(self) -> dict[str, int]:
         """Return the number of each open file's current generation, by file name."""
         return {store.path.name: store.timeline.current.number for store in self._open.values()}
+
+    def _store(self, persona: str) -> SQLiteStore:
+        return SQLiteStore(persona, path_of(self._folder, persona), self._settings, self._observer)
+
+    def _keep(self, store: SQLiteStore) -> None:
+        self._open[store.persona] = store
+        self._paths[store.persona] = store.path

@@ -15,7 +15,7 @@ from chat.models import Conversation, Listing, MemberPage, Message, Page
 from chat.observer import Observer
 from chat.settings import Settings
 from chat.store import Committed, Draft, Recovered, StoreFailed
-from chat.timeline import SWAPPED, Claim, Timeline
+from chat.timeline import START, SWAPPED, Claim, Generation, Timeline
 from storage import batch, checkpoint, generations, heartbeat, ledger, migrate, noted, reading, rows
 from storage.agreeing import agree
 from storage.blank import make_blank
@@ -30,6 +30,8 @@ from storage.tuning import Tuning
 from storage.writing import Writing
 
 logger = logging.getLogger("palaver.storage")
+
+NOT_OPENED = Timeline([Generation(number=0, epoch="", kind=START, since_ms=0, cause="it was not opened yet")])
 
 Result = TypeVar("Result")
 
@@ -46,7 +48,7 @@ class SQLiteStore:
         self._ledger = ledger.Ledger(path)
         self._readers = Readers(path, settings, observer)
         self._writer: HeldConnection | None = None
-        self._timeline = Timeline([])
+        self._timeline = NOT_OPENED
         self._writing: Writing | None = None
         self._identity: Identity | None = None
         self._damaged = False
@@ -64,17 +66,25 @@ class SQLiteStore:
         """
         self._lock.acquire()
         try:
-            make_blank(self.path)
-            self._writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
-            await self._writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
-            await self._begin_generation(self._writer, "start of the server")
-            await self._readers.open()
-        except BaseException as error:
-            await self._close_connections()
+            await self._open()
+        except BaseException:
             self._lock.release()
-            if isinstance(error, sqlite3.Error | OSError):
-                raise not_opened(self.path, error) from error
             raise
+
+    async def open_or_hold(self) -> str:
+        """Open it, or hold its lock alone and say why: nobody else writes to it until `reopen` opens it.
+
+        Raises AlreadyServed.
+        """
+        self._lock.acquire()
+        try:
+            await self._open()
+        except (StoreFailed, migrate.MigrationRefused) as error:
+            return str(error)
+        except BaseException:
+            self._lock.release()
+            raise
+        return ""
 
     async def close(self) -> None:
         """End the generation cleanly and give the file back."""
@@ -141,6 +151,8 @@ class SQLiteStore:
         except (sqlite3.Error, migrate.MigrationRefused, StoreFailed) as error:
             await writer.close()
             self._writing = None
+            if isinstance(error, sqlite3.Error):
+                raise not_opened(self.path, error) from error
             raise StoreFailed(str(error)) from error
         self._writer = writer
 
@@ -222,6 +234,19 @@ class SQLiteStore:
     def sizes(self) -> tuple[int, int]:
         """Return the bytes of the database file and of its WAL."""
         return size_of(self.path), size_of(wal_of(self.path))
+
+    async def _open(self) -> None:
+        try:
+            make_blank(self.path)
+            self._writer = await HeldConnection.open(self.path, Tuning.of(self._settings))
+            await self._writer.run(lambda connection: migrate.migrate(connection, migrate.shipped()))
+            await self._begin_generation(self._writer, "start of the server")
+            await self._readers.open()
+        except BaseException as error:
+            await self._close_connections()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise not_opened(self.path, error) from error
+            raise
 
     async def _look_after(self, act: Callable[[Any], Result]) -> Result:
         writer = self._writer
@@ -322,4 +347,4 @@ class SQLiteStore:
 def _check_pages(connection: Any) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise sqlite3.DatabaseError(f"the database is damaged ({found}): stop the server and restore it")
+        raise sqlite3.DatabaseError(f"the database is damaged ({found})")

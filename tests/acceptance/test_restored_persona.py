@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from chat.commands import CreateConversation
@@ -108,6 +109,32 @@ async def test_a_command_that_is_killed_touches_nothing_and_a_server_that_is_kil
     async with RestClient(server.url, server.token("alice")) as alice:
         assert [each["content"] for each in await alice.messages(luna)] == ["kept"]
         await _said(alice, luna, "is copied")
+
+
+async def test_a_file_that_was_damaged_before_the_start_is_put_back_beside_the_server(
+    live: Replicated, luna: str
+) -> None:
+    server = live.server
+    async with RestClient(server.url, server.token("alice")) as alice:
+        main = await alice.create_conversation()
+        at = await _said(alice, luna, "kept")
+    await server.terminate()
+    (server.data_dir / LUNA).write_bytes(b"not a database, but long enough to look at" * 200)
+    server.spawn()
+    async with RestClient(server.url, server.token("alice")) as alice:
+        await until_awaited(lambda: _is_alive(alice), "the server", 30)
+        await _said(alice, main, "is copied all the same")
+        await _restore(live, "--at", at)
+        assert [each["content"] for each in await alice.messages(luna)] == ["kept"]
+        await _said(alice, luna, "is copied")
+    await server.ready()
+
+
+async def _is_alive(alice: RestClient) -> bool:
+    try:
+        return (await alice.http.get("/livez")).is_success
+    except httpx2.TransportError:
+        return False
 
 
 async def _said(alice: RestClient, conversation: str, text: str) -> str:
