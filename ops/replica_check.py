@@ -10,19 +10,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from chat.health import PartHealth
 from chat.settings import Settings
-from ops.restore_place import place_of
-from ops.restoring import moment, windows
-from ops.restoring import plan as planning
-from ops.restoring.place import Place
+from ops.replica_look import Seen, look_apart
+from ops.restoring import moment
 from ops.restoring.refusal import Refused
-from ops.restoring.windows import Hole
 from ops.supervising.place import LitestreamPlace
 
 HOUR_S = 3600.0
@@ -33,49 +30,22 @@ CONFIRM_AFTER_S = 60.0
 UNWELL_EVERY_S = 300.0
 MEND_EVERY_S = HOUR_S
 """A whole copy costs as much as the file is large: one that mended nothing is not made again at once."""
-ASK_TIMEOUT_S = 30.0
 
 logger = logging.getLogger("palaver.replication")
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What the replica has of one file. `broken` says why the newest copy cannot be restored, empty where it can."""
-
-    broken: str = ""
-    holes: tuple[Hole, ...] = ()
-    since_ms: int = 0
-
-    @property
-    def well(self) -> bool:
-        """Tell whether nothing is missing."""
-        return not self.broken and not self.holes
-
-
-Look = Callable[[Place, str], Seen | None]
-
-
-def look(place: Place, file: str) -> Seen | None:
-    """Ask for the pieces of one file's copy and for a plan; None where the replica did not answer. Takes seconds."""
-    try:
-        window = windows.window(place, file, ASK_TIMEOUT_S)
-        holes = window.holes if window is not None else ()
-        try:
-            planning.plan(place, file, None, ASK_TIMEOUT_S)
-        except Refused as refused:
-            windows.window(place, file, ASK_TIMEOUT_S)  # raises, where it was the replica that was refused
-            return Seen(broken=str(refused), holes=holes)
-    except Refused as refused:
-        logger.info("what the replica has of %s could not be looked at: %s", file, refused)
-        return None
-    return Seen(holes=holes)
+Look = Callable[[Settings, str], Awaitable[Seen]]
+"""Sees what the replica has of a file; raises Refused where that cannot be seen."""
 
 
 class ReplicaCheck:
-    """The checks of one server over the files that `files` names; each look is made in a thread, one after another."""
+    """The checks of one server over the files that `files` names; one look after another."""
 
-    def __init__(self, settings: Settings, files: Callable[[], Sequence[Path]], ask: Look = look) -> None:
+    def __init__(
+        self, settings: Settings, files: Callable[[], Sequence[Path]], ask: Look = look_apart
+    ) -> None:
+        self._settings = settings
         self._every_s = settings.replica_check_h * HOUR_S
-        self._place = place_of(settings)
         self._litestream = LitestreamPlace(settings)
         self._files = files
         self._ask = ask
@@ -125,7 +95,11 @@ class ReplicaCheck:
             )
 
     async def _look(self, file: str) -> Seen | None:
-        return await asyncio.to_thread(self._ask, self._place, file)
+        try:
+            return await self._ask(self._settings, file)
+        except Refused as refused:
+            logger.info("what the replica has of %s could not be looked at: %s", file, refused)
+            return None
 
     def _judge(self, file: str, seen: Seen) -> None:
         before = self._seen.get(file, Seen())

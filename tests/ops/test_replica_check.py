@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from chat.settings import Settings
-from ops import replica_check
-from ops.replica_check import ReplicaCheck, Seen, look
-from ops.restore_place import place_of
-from ops.restoring.place import Place
+from ops import replica_check, replica_look
+from ops.replica_check import ReplicaCheck
+from ops.replica_look import Seen, look_apart
+from ops.restoring.refusal import Refused
 from ops.restoring.windows import Hole
 from ops.supervising.place import LitestreamPlace
 from tests.ops.litestream_world import World
+from tests.support.ports import LOOPBACK
 from tests.support.waiting import until, until_awaited
 
 HOLE = Hole(after_ms=1000, until_ms=2000, first=4, last=5)
@@ -39,9 +42,12 @@ class Replica:
         self.files: Sequence[Path] = (folder / "main.db",)
         self.check = ReplicaCheck(self.settings, lambda: self.files, self._look)
 
-    def _look(self, place: Place, file: str) -> Seen | None:
+    async def _look(self, settings: Settings, file: str) -> Seen:
         self.looks += 1
-        return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+        seen = self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+        if seen is None:
+            raise Refused("no answer")
+        return seen
 
     @property
     def wanted(self) -> list[str]:
@@ -113,10 +119,50 @@ async def test_nobody_looks_where_it_is_switched_off(tmp_path: Path, settings: d
     assert replica.looks == 0
 
 
+def test_a_stop_waits_for_no_store_that_hangs_and_leaves_no_litestream_behind(tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    asyncio.run(stopped_while_the_store_hangs(tmp_path))  # which joins every thread that is still at work
+    assert time.monotonic() - began_s < replica_look.ASK_TIMEOUT_S / 2
+
+
+async def stopped_while_the_store_hangs(folder: Path) -> None:
+    """Begin a check of a store that takes connections and answers nothing, and cancel it."""
+    connected, left = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1024):
+                pass
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang, LOOPBACK, 0) as store:
+        port = store.sockets[0].getsockname()[1]
+        settings = Settings(
+            data=str(folder),
+            replica="s3://palaver/chat",
+            replica_endpoint=f"http://{LOOPBACK}:{port}",
+            replica_region="us-east-1",
+            replica_access_key_id="a-key",
+            replica_secret_access_key="a-secret",
+        )
+        checking = asyncio.create_task(ReplicaCheck(settings, lambda: [folder / "main.db"]).check())
+        await asyncio.wait_for(connected.wait(), 30)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking
+        await asyncio.wait_for(left.wait(), 5)
+
+
+async def test_a_replica_that_cannot_be_read_is_refused_in_its_words(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"cannot be run|no program of that name"):
+        await look_apart(Settings(data=str(tmp_path), litestream="no-such-program"), "main.db")
+
+
 async def test_a_real_replica_that_lost_a_piece_can_be_restored_again(tmp_path: Path) -> None:
     world = World(tmp_path / "data")
     world.databases.write("main", "zero")
-    place = place_of(world.settings)
     check = ReplicaCheck(world.settings, lambda: [world.databases.path()])
     pieces = tmp_path / "data/replica/main/ltx"
     async with world.supervised():
@@ -132,8 +178,7 @@ async def test_a_real_replica_that_lost_a_piece_can_be_restored_again(tmp_path: 
         assert [(seen.broken != "", len(seen.holes)) for seen in check.seen.values()] == [(True, 1)]
 
         async def mended() -> bool:
-            seen = await asyncio.to_thread(look, place, "main.db")
-            return seen is not None and not seen.broken
+            return not (await look_apart(world.settings, "main.db")).broken
 
         await until_awaited(mended, "a whole new copy", 30)
         world.databases.write("main", "six")
