@@ -97,6 +97,7 @@ class ServedFiles:
             epoch = await asyncio.to_thread(restored_epoch, marked)
         except Refused as refused:
             raise BadRequest(str(refused)) from refused
+        await self._refuse_second()
         replaced: list[str] = []
         await asyncio.shield(
             file.writer.stand_aside(lambda: self._exchange(persona, store, copy, replaced.append))
@@ -113,15 +114,30 @@ class ServedFiles:
     ) -> None:
         """Exchange a file that nobody writes to; one at a time, since one intent is all that a start can settle."""
         async with self._one:
+            await asyncio.to_thread(self._look_for_intent)  # before Litestream is told to leave the file
             await self._let_go(persona)
             # From here on nothing may be written to the old file: a start that finds the intent carries it out.
             replaced(await asyncio.to_thread(self._intend, store.path.name, copy))
             await store.exchange(self._settle)
 
+    async def _refuse_second(self) -> None:
+        """Raise Unavailable while another restore stands, before it costs anything."""
+        async with self._one:
+            try:
+                await asyncio.to_thread(self._look_for_intent)
+            except StoreFailed as error:
+                raise Unavailable(str(error)) from error
+
+    def _look_for_intent(self) -> None:
+        try:
+            standing = intent.read(self._data)
+        except Refused as error:
+            raise StoreFailed(str(error)) from error
+        if standing is not None:
+            raise StoreFailed("another restore is not finished; the next start of the server settles it")
+
     def _intend(self, file: str, copy: str) -> str:
         try:
-            if intent.read(self._data) is not None:
-                raise StoreFailed("another restore is not finished; the next start of the server settles it")
             return str(self._data / intent.begin(self._data, copy, (file,)).old)
         except (Refused, OSError) as error:
             raise StoreFailed(f"{file} was not put back: {error}") from error
