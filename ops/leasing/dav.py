@@ -42,6 +42,8 @@ class DavFolder:
             "proxy": variables.get(f"{scheme.upper()}_PROXY"),
             "timeout": ANSWER_TIMEOUT_S,
             "trust_env": False,
+            # Whoever compresses an answer may give it another tag, and a weak one.
+            "headers": {"Accept-Encoding": "identity"},
             "verify": certificates,
         }
 
@@ -61,11 +63,15 @@ class DavFolder:
 
 
 class DavObject:
-    """One file. A server that knows no conditions overwrites all the same: the lease finds that out."""
+    """One file. A server that knows no conditions overwrites all the same: the lease finds that out.
+
+    A server that refuses the very tag that it gives is asked without conditions from then on, and its tags are empty.
+    """
 
     def __init__(self, folder: DavFolder) -> None:
         self._folder = folder
         self._path = f"{folder.path}{NAME}"
+        self._tagless = False
 
     async def read(self) -> Stored | None:
         """Read it; see LeaseObject."""
@@ -80,7 +86,17 @@ class DavObject:
     async def replace(self, body: bytes, tag: str) -> str | None:
         """Write it over the state `tag`; see LeaseObject."""
         known = tag.partition(TAG_SEPARATOR)[0]
-        return await self._put(body, {"If-Match": known} if known else {})
+        if not known or self._tagless:
+            return await self._put(body, {})
+        written = await self._put(body, {"If-Match": known})
+        if written is not None:
+            return written
+        found = await self.read()
+        if found is None or found.tag != known:
+            return None
+        # RFC 9110 §13.1.1: a weak tag matches nothing, not even itself.
+        self._tagless = True
+        return await self._put(body, {})
 
     async def overwrite(self, body: bytes) -> str:
         """Write it whatever stands there; see LeaseObject."""
@@ -105,7 +121,7 @@ class DavObject:
         if answer.status_code == codes.NOT_FOUND:
             return None
         _check(answer)
-        return Stored(answer.content, answer.headers.get("ETag", ""))
+        return Stored(answer.content, "" if self._tagless else answer.headers.get("ETag", ""))
 
     async def _make_folders(self, http: httpx2.AsyncClient) -> None:
         """Make the folder and those above it; what is there already is answered with an error, which says nothing."""

@@ -197,16 +197,21 @@ class Lease:
         if tag is None:
             return None
         if not self._tried:
-            refused = (
-                await self._stored.create(body) is None
-                and await self._stored.replace(body, WRONG_TAG) is None
-            )
-            self.weak, self._tried = not refused, True
+            tag = await self._try_conditions(body, tag)
         if not self.weak or unrivalled:
             return tag
         await asyncio.sleep(self._read_back_after_s)
         stands = await self._stored.read()
         return stands.tag if stands is not None and self._is_ours(stands) else None
+
+    async def _try_conditions(self, body: bytes, tag: str) -> str:
+        """Learn whether the store refuses what is wrong and takes the tag that it gave; return the tag that stands."""
+        refused = (
+            await self._stored.create(body) is None and await self._stored.replace(body, WRONG_TAG) is None
+        )
+        own = await self._stored.replace(body, tag) if refused else None
+        self.weak, self._tried = own is None or _is_empty(own), True
+        return own or tag
 
     def _compare(self, found: Stored | None) -> None:
         """Hold what stands there against what we wrote last: it may be gone, or be of before."""
@@ -271,6 +276,7 @@ class Lease:
     def _note_renewed(self, tag: str, started_s: float) -> None:
         self._tag, self._renewed_s, self._renewed = tag, started_s, self._renewal
         self.state, self.other = HELD, None
+        self.weak = self.weak or _is_empty(tag)
         self.taken.set()
 
     def _note_other(self, found: Stored) -> None:
@@ -293,6 +299,11 @@ class Lease:
         if trouble != self.trouble:
             logger.warning("the replica does not take the lease: %s", trouble)
         self.trouble = trouble
+
+
+def _is_empty(tag: str) -> bool:
+    """Tell whether a tag names no state, so that a condition on it would be none; a bucket's is a separator alone."""
+    return not tag.strip()
 
 
 def _read(found: Stored) -> Written | None:

@@ -21,7 +21,10 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class LeaseObject(Protocol):
-    """One object. Every verb raises ObjectFailed where the replica does not answer, or refuses."""
+    """One object. Every verb raises ObjectFailed where the replica does not answer, or refuses.
+
+    A tag is empty where the store gives none that it would compare; `replace` is without condition then.
+    """
 
     async def read(self) -> Stored | None:
         """Read it; None where there is none."""
