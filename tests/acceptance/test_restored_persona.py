@@ -11,42 +11,24 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from chat.commands import CreateConversation
-from chat.drafts import Drafter
-from chat.models import User
-from chat.observer import NullObserver
-from chat.settings import Settings
-from chat.store import Committed, Created
 from ops.restoring import intent, moment
 from ops.restoring.beside import temporary_copy
 from ops.restoring.place import Place
 from storage.engine import sqlite3
-from storage.sqlite import SQLiteStore
 from tests.support.client import SocketClient
+from tests.support.luna import LUNA, make_luna
 from tests.support.replicated import Replicated
 from tests.support.rest import RestClient
 from tests.support.server import PROJECT, palaver
 from tests.support.waiting import until, until_awaited
 
-LUNA = "persona_luna.db"
 INSUFFICIENT_STATE = 2500
 
 
 @pytest.fixture
 async def luna(tmp_path: Path) -> str:
     """Make the file of a persona beside main.db, and return the conversation in it."""
-    data = tmp_path / "data"
-    data.mkdir()
-    main = SQLiteStore("main", data / "main.db", Settings(), NullObserver())
-    await main.open()
-    await main.close()
-    store = SQLiteStore("luna", data / LUNA, Settings(), NullObserver())
-    await store.open()
-    outcome = (await store.commit([Drafter(Settings()).draft(User("alice"), CreateConversation())]))[0]
-    await store.close()
-    assert isinstance(outcome, Committed)
-    assert isinstance(outcome.answer, Created)
-    return outcome.answer.conversation.conversation_id
+    return await make_luna(tmp_path / "data")
 
 
 @pytest.fixture

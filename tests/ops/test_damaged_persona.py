@@ -12,39 +12,23 @@ from typing import Any
 import httpx2
 import pytest
 
-from chat.commands import CreateConversation
-from chat.drafts import Drafter
-from chat.models import User
-from chat.observer import NullObserver
-from chat.settings import Settings
-from chat.store import Committed, Created
 from storage.lock import FileLock
-from storage.sqlite import SQLiteStore
+from tests.support.luna import LUNA, make_luna
 from tests.support.rest import RestClient
 from tests.support.server import Server, palaver
 from tests.support.waiting import until, until_awaited
 
 GARBAGE = b"not a database, but long enough to look at" * 200
-LUNA = "persona_luna.db"
 
 
 @pytest.fixture
 async def luna(tmp_path: Path) -> str:
     """Damage the file of a persona, keep the sound one beside the data folder, and return the conversation in it."""
     data = tmp_path / "data"
-    data.mkdir()
-    main = SQLiteStore("main", data / "main.db", Settings(), NullObserver())
-    await main.open()
-    await main.close()
-    store = SQLiteStore("luna", data / LUNA, Settings(), NullObserver())
-    await store.open()
-    outcome = (await store.commit([Drafter(Settings()).draft(User("alice"), CreateConversation())]))[0]
-    await store.close()
-    assert isinstance(outcome, Committed)
-    assert isinstance(outcome.answer, Created)
+    conversation = await make_luna(data)
     shutil.move(data / LUNA, tmp_path / "sound.db")
     (data / LUNA).write_bytes(GARBAGE)
-    return outcome.answer.conversation.conversation_id
+    return conversation
 
 
 @pytest.fixture
