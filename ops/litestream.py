@@ -124,9 +124,10 @@ class Litestream:
     async def copy_anew(self, reason: str) -> None:
         """Ask for whole new copies of all files; returns at once, and nothing is proven until they are made.
 
-        For a replica that does not hold what was copied to it, but may hold a piece that came after that was lost.
+        For a replica that does not hold what was copied to it. Where a process of ours still ran meanwhile, it may hold
+        a piece that came after that was lost, which the next one would take for a copy.
         """
-        self._anew = self._emptied = True
+        self._anew, self._emptied = True, self._starts > 0
         await self.restart(reason)
 
     async def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -192,3 +193,18 @@ async def test_a_restart_heals_a_litestream_that_lost_its_own_folder(tmp_path: P
         await litestream.restart("the probe failed twice")
         await world.proven()
     assert world.restored("main", tmp_path / "restored.db") == ["one", "two"]
+
+
+async def test_a_place_where_nothing_was_copied_yet_costs_no_second_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path / "data")
+    world.databases.write("main", "one")
+    await world.litestream.copy_anew("the replica is new")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(world.litestream.run())
+        await world.proven()
+        await world.litestream.stop()
+        await running
+    assert "whole new copy" not in caplog.text
+    assert world.restored("main", tmp_path / "restored.db") == ["one"]
